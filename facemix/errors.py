@@ -1,0 +1,192 @@
+"""One hierarchy for everything that can be refused.
+
+Every error says what was wrong (`message`, with the value), what to do about it (`hint`), and carries a
+stable `code` that programs may switch on. The page, the endpoint and the command line all render the same
+object; none of them invents wording of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class FacemixError(Exception):
+    """A refusal with a remedy.
+
+    Attributes:
+        code: stable snake_case identifier, part of the interface.
+        status: HTTP status used by the endpoint and the page.
+        exit_code: exit status used by the command line (documented in ``docs/cli.md``).
+        title: a short human name of the kind of problem, the same for every instance.
+        message: what was wrong this time, with the offending value.
+        hint: what the person can do about it.
+        where: which input it concerns (``face_a``, ``parents.1``, a path), or None.
+        details: further JSON-serialisable figures for programs.
+    """
+
+    code: ClassVar[str] = "error"
+    status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+    title: ClassVar[str] = "Something went wrong"
+
+    def __init__(self, message: str, *, hint: str, where: str | None = None, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.where = where
+        self.details = details
+
+    def at(self, where: str) -> FacemixError:
+        """Names the input that the error concerns, unless a deeper layer has already named one."""
+        if self.where is None:
+            self.where = where
+        return self
+
+
+# --- uploads -----------------------------------------------------------------------------------------------
+
+
+class ImageError(FacemixError):
+    """The bytes cannot be turned into an image."""
+
+    code, status, exit_code, title = "image_unreadable", 422, 3, "The image cannot be read"
+
+
+class ImageEmpty(ImageError):
+    code, status, title = "image_empty", 422, "The file is empty"
+
+
+class ImageTooLarge(ImageError):
+    code, status, title = "image_too_large", 413, "The file is too large"
+
+
+class ImageTooManyPixels(ImageError):
+    code, status, title = "image_too_many_pixels", 413, "The image has too many pixels"
+
+
+class ImageTooSmall(ImageError):
+    code, status, title = "image_too_small", 422, "The image is too small"
+
+
+class ImageUnsupported(ImageError):
+    code, status, title = "image_unsupported", 415, "This kind of file is not supported"
+
+
+class ImageCorrupt(ImageError):
+    code, status, title = "image_corrupt", 422, "The image is damaged"
+
+
+# --- faces -------------------------------------------------------------------------------------------------
+
+
+class FaceError(FacemixError):
+    """The image is fine, but no usable face was found in it."""
+
+    code, status, exit_code, title = "face_unusable", 422, 4, "The face cannot be used"
+
+
+class FaceNotFound(FaceError):
+    code, title = "face_not_found", "No face was found"
+
+
+class FaceChoiceInvalid(FaceError):
+    code, title = "face_choice_invalid", "There is no such face in the photo"
+
+
+class FaceTooSmall(FaceError):
+    code, title = "face_too_small", "The face is too small"
+
+
+class FaceTooBlurred(FaceError):
+    code, title = "face_too_blurred", "The face is too blurred"
+
+
+class FaceTooTurned(FaceError):
+    code, title = "face_too_turned", "The face is turned too far away"
+
+
+# --- requests ----------------------------------------------------------------------------------------------
+
+
+class RequestInvalid(FacemixError):
+    """The request itself is malformed: a missing field, a weight out of range, a wrong type."""
+
+    code, status, exit_code, title = "request_invalid", 422, 2, "The request is not valid"
+
+
+class RecipeInvalid(RequestInvalid):
+    code, title = "recipe_invalid", "The recipe is not valid"
+
+
+class BodyTooLarge(RequestInvalid):
+    code, status, title = "body_too_large", 413, "The request is too large"
+
+
+class MediaTypeUnsupported(RequestInvalid):
+    code, status, title = "media_type_unsupported", 415, "This content type is not supported"
+
+
+class NotAcceptable(RequestInvalid):
+    code, status, title = "not_acceptable", 406, "None of the accepted types can be produced"
+
+
+class NotFound(RequestInvalid):
+    code, status, title = "not_found", 404, "There is nothing at this address"
+
+
+class MethodNotAllowed(RequestInvalid):
+    code, status, title = "method_not_allowed", 405, "This address does not take that method"
+
+
+class BodyTimeout(RequestInvalid):
+    code, status, title = "body_timeout", 408, "The request took too long to arrive"
+
+
+# --- models ------------------------------------------------------------------------------------------------
+
+
+class ModelError(FacemixError):
+    """The checkpoint is missing, damaged or not the one that is asked for."""
+
+    code, status, exit_code, title = "model_unusable", 503, 5, "The model cannot be used"
+
+
+class CheckpointMissing(ModelError):
+    code, title = "checkpoint_missing", "The checkpoint is missing"
+
+
+class CheckpointCorrupt(ModelError):
+    code, title = "checkpoint_corrupt", "The checkpoint is damaged"
+
+
+class ModelMismatch(ModelError):
+    code, status, title = "model_mismatch", 409, "The latent or recipe belongs to another model"
+
+
+# --- installation, data, overload --------------------------------------------------------------------------
+
+
+class InstallationError(FacemixError):
+    code, status, exit_code, title = "installation", 503, 6, "The installation is incomplete"
+
+
+class DatasetError(FacemixError):
+    code, status, exit_code, title = "dataset", 500, 7, "The data set cannot be used"
+
+
+class ConfigError(FacemixError):
+    code, status, exit_code, title = "config", 500, 2, "The configuration is not valid"
+
+
+class Busy(FacemixError):
+    code, status, exit_code, title = "busy", 503, 8, "The server is busy"
+
+
+class NotReady(FacemixError):
+    code, status, exit_code, title = "not_ready", 503, 8, "The model is still being loaded"
+
+
+class Internal(FacemixError):
+    """A defect of facemix itself; the cause stands in the log, never in the answer."""
+
+    code, status, exit_code, title = "internal", 500, 1, "Something went wrong on the server"

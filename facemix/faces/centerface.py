@@ -1,0 +1,86 @@
+"""CenterFace behind the `FaceDetector` protocol: one small network, five landmarks, weights in the package.
+
+Source of the decoding: Y. Xu et al., "CenterFace: Joint Face Detection and Alignment Using Face as Point",
+Scientific Programming 2020. The network sees RGB in 0..255 and answers at a quarter of the input's resolution
+with a heat map, log sizes, centre offsets and landmarks relative to the box.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime
+
+from facemix.errors import InstallationError
+from facemix.faces.types import Face
+
+WEIGHTS = Path(__file__).with_name("weights") / "centerface.onnx"
+_STRIDE = 4  # output cells per input pixel, a property of the network
+_MULTIPLE = 32  # the network halves five times
+_NMS_IOU = 0.3
+
+
+class CenterFace:
+    """The default detector. Safe to call from several threads (an ONNX Runtime session is).
+
+    Args:
+        threshold: least confidence of a reported face, 0 to 1. Low on purpose: the finder decides.
+        threads: CPU threads for one call; 0 leaves the choice to ONNX Runtime.
+
+    Raises:
+        InstallationError: the weights are not where the package puts them, or cannot be loaded.
+    """
+
+    def __init__(self, *, threshold: float = 0.2, threads: int = 0, weights: Path = WEIGHTS) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime raises its own family, and plain RuntimeError
+            raise InstallationError(
+                f"the face detector's weights at {weights} cannot be loaded: {error}",
+                hint="install facemix again: the file ships inside the package",
+            ) from error
+        self.threshold = threshold
+
+    def detect(self, image: np.ndarray) -> list[Face]:
+        """image: (H, W, 3) uint8 RGB. Returns faces by falling confidence, overlapping ones removed."""
+        height, width = image.shape[:2]
+        padded = np.zeros((1, 3, _round_up(height), _round_up(width)), np.float32)
+        padded[0, :, :height, :width] = image.transpose(2, 0, 1)
+        heat, log_size, offset, relative = self._session.run(None, {"input.1": padded})
+        heat, log_size, offset, relative = heat[0, 0], log_size[0], offset[0], relative[0]
+
+        rows, columns = np.nonzero(heat >= self.threshold)
+        if rows.size == 0:
+            return []
+        scores = heat[rows, columns]
+        sizes = np.exp(log_size[:, rows, columns]) * _STRIDE  # (2, N): height, width
+        top = (rows + offset[0, rows, columns] + 0.5) * _STRIDE - sizes[0] / 2
+        left = (columns + offset[1, rows, columns] + 0.5) * _STRIDE - sizes[1] / 2
+        points = relative[:, rows, columns]  # (10, N): y, x of each landmark, in units of the box
+        xs = points[1::2] * sizes[1] + left
+        ys = points[0::2] * sizes[0] + top
+
+        boxes = np.stack([left, top, sizes[1], sizes[0]], axis=1)
+        kept = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), self.threshold, _NMS_IOU)
+        return [
+            Face(
+                box=(
+                    float(left[i]),
+                    float(top[i]),
+                    float(left[i] + sizes[1][i]),
+                    float(top[i] + sizes[0][i]),
+                ),
+                landmarks=np.stack([xs[:, i], ys[:, i]], axis=1).astype(np.float32),
+                score=float(scores[i]),
+            )
+            for i in np.asarray(kept, dtype=int).ravel()
+        ]
+
+
+def _round_up(pixels: int) -> int:
+    return max(_MULTIPLE, -(-pixels // _MULTIPLE) * _MULTIPLE)

@@ -1,0 +1,83 @@
+"""Results become files. The same pixels give the same bytes, and nothing but pixels goes in."""
+
+from __future__ import annotations
+
+import base64
+from io import BytesIO
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from facemix.errors import RequestInvalid
+
+MediaType = Literal["image/png", "image/jpeg", "image/webp"]
+
+# The first extension of each is the one that downloads are given.
+MEDIA_TYPES: dict[MediaType, tuple[str, ...]] = {
+    "image/png": (".png",),
+    "image/jpeg": (".jpg", ".jpeg"),
+    "image/webp": (".webp",),
+}
+
+
+def media_type_for_path(path: str | Path) -> MediaType:
+    """Chooses the media type by the path's extension, in upper or lower case.
+
+    Raises:
+        RequestInvalid: the extension is none of `MEDIA_TYPES`.
+    """
+    extension = Path(path).suffix.lower()
+    for media_type, extensions in MEDIA_TYPES.items():
+        if extension in extensions:
+            return media_type
+    known = ", ".join(name for extensions in MEDIA_TYPES.values() for name in extensions)
+    said = f"ends in {extension!r}" if extension else "has no extension"
+    raise RequestInvalid(f"the output {str(path)!r} {said}", hint=f"end the name in one of {known}")
+
+
+def encode_image(pixels: np.ndarray, media_type: MediaType, quality: int = 92) -> bytes:
+    """Encodes one picture without any metadata.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB.
+        media_type: one of `MEDIA_TYPES`.
+        quality: 1 to 100, for JPEG and WebP; PNG loses nothing and takes no notice.
+
+    Raises:
+        RequestInvalid: an unknown media type, or a quality out of range.
+        ValueError: `pixels` has another shape or type (a mistake of the program, not of a person).
+    """
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
+        raise ValueError(f"pixels must be (H, W, 3) uint8, not {pixels.shape} {pixels.dtype}")
+    if not 1 <= quality <= 100:
+        raise RequestInvalid(f"the quality is {quality}", hint="choose a quality from 1 to 100")
+    if media_type == "image/png":
+        return _png(pixels)
+    buffer = BytesIO()
+    if media_type == "image/jpeg":
+        # Colour at full resolution from 90 up, where people expect no visible loss.
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling=0 if quality >= 90 else 2)
+    elif media_type == "image/webp":
+        Image.fromarray(pixels).save(buffer, "WEBP", quality=quality, method=4)
+    else:
+        raise RequestInvalid(
+            f"images of the type {media_type!r} cannot be written",
+            hint=f"ask for one of {', '.join(MEDIA_TYPES)}",
+        )
+    return buffer.getvalue()
+
+
+def data_uri(pixels: np.ndarray, media_type: MediaType = "image/png") -> str:
+    """The picture as text for a page: ``data:image/png;base64,...``. Raises what `encode_image` raises."""
+    return f"data:{media_type};base64,{base64.b64encode(encode_image(pixels, media_type)).decode('ascii')}"
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    # OpenCV writes PNG several times faster than Pillow; it wants BGR.
+    written, buffer = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+    if not written:
+        raise ValueError(f"OpenCV could not write a PNG of {pixels.shape}")
+    return buffer.tobytes()

@@ -1,0 +1,185 @@
+"""What surrounds every request. Plain ASGI: nothing here buffers a body or starts a task.
+
+From the outside in: request id, security headers, HEAD, the catch for defects, the cap on bodies.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import uuid
+from collections.abc import Callable
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from facemix.errors import BodyTooLarge, FacemixError
+from facemix.web.problems import internal_error
+
+log = logging.getLogger("facemix.web")
+
+_WELL_FORMED_ID = re.compile(r"^[A-Za-z0-9._-]{1,128}\Z")
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data: blob:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class RequestIdMiddleware:
+    """Takes over a well-formed ``X-Request-Id`` or makes one; it stands in the answer and in the log."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        identity = given if _WELL_FORMED_ID.match(given) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = identity
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["X-Request-Id"] = identity
+            await send(message)
+
+        await self.app(scope, receive, send_with_id)
+
+
+class SecurityHeadersMiddleware:
+    """Puts the security headers on every answer, and keeps answers out of caches by default."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        # Files of the page may be kept but are asked for again; anything else may show somebody's face.
+        fallback = "no-cache" if scope["path"].startswith("/static/") else "no-store"
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers[name] = value
+                headers.setdefault("Cache-Control", fallback)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+
+class HeadMiddleware:
+    """Answers HEAD as GET without the body, for every address that has a GET."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_without_body(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self.app({**scope, "method": "GET"}, receive, send_without_body)
+
+
+class CatchMiddleware:
+    """Turns whatever nobody expected into an answer that says nothing of it, and a log line that does.
+
+    Starlette's own place for this lies outside all other middleware, where the request id and the security
+    headers are out of reach.
+    """
+
+    def __init__(self, app: ASGIApp, respond: Callable[[Request, FacemixError], Response]) -> None:
+        self.app = app
+        self.respond = respond
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched_send)
+        except ClientDisconnect:
+            log.info("request %s: the client went away", scope["state"]["request_id"])
+        except Exception:
+            log.exception("request %s: %s %s failed", scope["state"]["request_id"], scope["method"], scope["path"])
+            if started:
+                raise  # half an answer is out; only closing the connection tells the client
+            response = self.respond(Request(scope, receive), internal_error())
+            await response(scope, receive, send)
+
+
+class BodyLimitMiddleware:
+    """Refuses bodies beyond a cap: by their declared length before a byte is read, and while they arrive.
+
+    The refusal is raised inside the application, where the endpoint is read, so that it is rendered as
+    every other error of that address.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self.app = app
+        self.max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        declared = Headers(scope=scope).get("content-length", "")
+        announced = int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 19 else None
+        if declared and announced is None:
+            announced = self.max_bytes + 1  # not a length at all, or one beyond any limit
+        arrived = 0
+
+        def too_large(size: str) -> BodyTooLarge:
+            return BodyTooLarge(
+                f"the request body is {size}; at most {self.max_bytes} bytes are taken",
+                hint="send smaller files, or fewer of them; photos need not be larger than a few megapixels",
+                max_bytes=self.max_bytes,
+            )
+
+        async def limited_receive() -> Message:
+            nonlocal arrived
+            if announced is not None and announced > self.max_bytes:
+                raise too_large(f"{declared[:20]} bytes long")
+            message = await receive()
+            if message["type"] == "http.request":
+                arrived += len(message.get("body", b""))
+                if arrived > self.max_bytes:
+                    raise too_large(f"longer than {self.max_bytes} bytes")
+            return message
+
+        await self.app(scope, limited_receive, send)

@@ -1,0 +1,209 @@
+"""The description of the interface, with an example for every answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+import facemix
+from facemix import errors
+from facemix.web import schemas
+from facemix.web.problems import PROBLEM_MEDIA_TYPE
+
+DESCRIPTION = """\
+Two or more faces in, one blended face out.
+
+* Weights are shares: 0 gives the first parent's own reconstruction, 1 the second's.
+* The same photos, weights and model give the same picture, bit for bit before encoding.
+* Every answer carries `X-Request-Id`; send your own to have it taken over.
+* Every refusal is an RFC 9457 problem document with a stable `code` and a `hint`.
+* Photographs are kept in memory while a request is worked on, and not at all afterwards.
+"""
+
+SCHEMAS: tuple[type[BaseModel], ...] = (
+    schemas.MixBody,
+    schemas.StripBody,
+    schemas.MixResponse,
+    schemas.StripResponse,
+    schemas.FacesResponse,
+    schemas.ModelResponse,
+    schemas.Health,
+    schemas.Readiness,
+    schemas.Problem,
+)
+IMAGE_TYPES = ("image/png", "image/webp", "image/jpeg")
+
+_BINARY = {"type": "string", "format": "binary"}
+
+
+def error_classes() -> list[type[errors.FacemixError]]:
+    """Every kind of refusal, in the order in which they are defined."""
+
+    def walk(kind: type[errors.FacemixError]) -> list[type[errors.FacemixError]]:
+        found = [kind] if kind is not errors.FacemixError else []
+        for child in kind.__subclasses__():
+            # Classes of tests or plug-ins are not part of the interface.
+            if child.__module__ == errors.__name__:
+                found += walk(child)
+        return found
+
+    return walk(errors.FacemixError)
+
+
+def _ref(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+def json_content(model: type[BaseModel]) -> dict[str, Any]:
+    examples = model.model_config.get("json_schema_extra", {})["examples"]  # type: ignore[index]
+    named = {f"example {number}": {"value": value} for number, value in enumerate(examples, 1)}
+    return {"schema": _ref(model), "examples": named}
+
+
+def problem(description: str, kind: type[errors.FacemixError], detail: str, hint: str, **rest: Any) -> dict:
+    """One error answer with an example of its own."""
+    example = {
+        **schemas.Problem.model_config["json_schema_extra"]["examples"][0],  # type: ignore[index]
+        "type": f"/problems/{kind.code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+        "code": kind.code,
+        "hint": hint,
+        "where": None,
+        **rest,
+    }
+    return {
+        "description": description,
+        "content": {PROBLEM_MEDIA_TYPE: {"schema": _ref(schemas.Problem), "examples": {kind.code: {"value": example}}}},
+    }
+
+
+UNPROCESSABLE = problem(
+    "The request or one of its photos cannot be used; `where` names which.",
+    errors.FaceNotFound,
+    "no face was found in a photo of 451 x 300 pixels",
+    "use a photo in which one face is well lit and looks towards the camera",
+    where="face_b",
+)
+TOO_LARGE = problem(
+    "A photo or the whole request is too large.",
+    errors.ImageTooLarge,
+    "the photo face_a is larger than 10485760 bytes; at most 10 MB are taken",
+    "save it smaller, or as JPEG; a few megapixels are plenty",
+    where="face_a",
+)
+UNSUPPORTED = problem(
+    "The body or a photo is of a type that is not read.",
+    errors.ImageUnsupported,
+    "this is a GIF; facemix reads JPEG, PNG and WebP",
+    "save the photo as JPEG",
+    where="face_a",
+)
+NOT_ACCEPTABLE = problem(
+    "None of the accepted types can be produced.",
+    errors.NotAcceptable,
+    "the request accepts only 'text/csv'",
+    "accept one of application/json, image/png, image/webp, image/jpeg",
+)
+UNAVAILABLE = problem(
+    "The server is busy, or the model is not loaded; `Retry-After` says when to try again.",
+    errors.Busy,
+    "8 requests are already being worked on",
+    "try again in 2 seconds",
+)
+UNAVAILABLE["headers"] = {"Retry-After": {"description": "seconds", "schema": {"type": "integer", "example": 2}}}
+TIMEOUT = problem(
+    "The body took too long to arrive.",
+    errors.BodyTimeout,
+    "the request did not arrive within 120 seconds",
+    "send smaller files, or use a faster connection",
+)
+INTERNAL = problem(
+    "A defect of facemix; the log has the cause under the request id.",
+    errors.Internal,
+    "facemix met an error that it did not expect",
+    "try again; if it stays, give the request id to whoever runs this server: its log says more",
+)
+UPLOAD_ERRORS: dict[int | str, dict[str, Any]] = {
+    408: TIMEOUT,
+    413: TOO_LARGE,
+    415: UNSUPPORTED,
+    422: UNPROCESSABLE,
+    500: INTERNAL,
+    503: UNAVAILABLE,
+}
+
+_PAIR_PROPERTIES: dict[str, Any] = {
+    "face_a": {**_BINARY, "description": "first photograph"},
+    "face_b": {**_BINARY, "description": "second photograph"},
+    "face_a_index": {"type": "integer", "minimum": 0, "description": "which face of it, largest first"},
+    "face_b_index": {"type": "integer", "minimum": 0},
+    "sample_a": {"type": "integer", "minimum": 0, "description": "a sample face instead of a photograph"},
+    "sample_b": {"type": "integer", "minimum": 0},
+    "interpolation": {"type": "string", "enum": ["lerp", "slerp"], "default": "lerp"},
+    "seed": {"type": "integer", "minimum": 0, "default": 0, "description": "seed of the sample faces"},
+}
+_WEIGHT = {
+    "type": "number",
+    "minimum": 0,
+    "maximum": 1,
+    "default": 0.5,
+    "description": "share of the second face",
+}
+_STEPS = {"type": "integer", "minimum": 3, "description": "frames, both ends included"}
+
+
+def request_body(form: dict[str, Any], body: type[BaseModel] | None = None) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "multipart/form-data": {"schema": {"type": "object", "properties": form, "additionalProperties": False}}
+    }
+    if body is not None:
+        content["application/json"] = json_content(body)
+    return {"requestBody": {"required": True, "content": content}}
+
+
+MIX_BODY = request_body({**_PAIR_PROPERTIES, "weight": _WEIGHT}, schemas.MixBody)
+STRIP_BODY = request_body({**_PAIR_PROPERTIES, "steps": _STEPS}, schemas.StripBody)
+FACES_BODY = request_body({"image": {**_BINARY, "description": "a photograph"}})
+
+REQUEST_ID_HEADER = {"description": "names this request in the log", "schema": {"type": "string"}}
+MODEL_HEADER = {"description": "the model that made the picture", "schema": {"type": "string"}}
+
+
+def image_content() -> dict[str, Any]:
+    return {media_type: {"schema": _BINARY} for media_type in IMAGE_TYPES}
+
+
+def install(app: FastAPI, router: APIRouter) -> None:
+    """Replaces the generator by one that knows the shapes which the endpoints of `router` read themselves."""
+
+    def build() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = get_openapi(
+                title="facemix",
+                version=facemix.__version__,
+                description=DESCRIPTION,
+                license_info={"name": "Apache-2.0 (code); the weights have terms of their own, see /model"},
+                routes=app.routes,
+            )
+            # The generator drops every null, also those that an example means.
+            for route in router.routes:
+                if isinstance(route, APIRoute):
+                    for method in route.methods:
+                        operation = document["paths"][route.path_format][method.lower()]
+                        operation["responses"] = {str(code): item for code, item in route.responses.items()}
+                        operation.update(route.openapi_extra or {})
+            _, definitions = models_json_schema(
+                [(model, "validation") for model in SCHEMAS], ref_template="#/components/schemas/{model}"
+            )
+            document.setdefault("components", {})["schemas"] = definitions["$defs"]
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = build  # type: ignore[method-assign]

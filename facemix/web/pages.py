@@ -1,0 +1,282 @@
+"""The pages. The studio works as a plain form; scripts only make it pleasant."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import jinja2
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse, Response
+
+from facemix.errors import FacemixError, NotFound, RequestInvalid
+from facemix.resources import resource_dir
+from facemix.serving.types import FoundFace, MixResult, ParentFace, SampleInput
+from facemix.web import openapi
+from facemix.web.card import card_licence, card_licence_short, card_limitations, card_rows
+from facemix.web.forms import Form
+from facemix.web.inputs import MIX_FIELDS, MixInput, mix_from_form, read_pair_form
+from facemix.web.problems import clean_text, error_headers, problem_document, request_id
+from facemix.web.reports import embed, percent
+from facemix.web.schemas import EmbeddedImage, Problem
+from facemix.web.state import MixerLike, ServerState
+
+SAMPLES_OFFERED = 12
+_WEIGHT = re.compile(r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)\Z")
+_SLOT = re.compile(r"^(?:face|sample)_([ab])(?:_index)?$")
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+
+def environment() -> jinja2.Environment:
+    """The templates; everything put into them is escaped, and a name that is not there is an error."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(resource_dir("templates")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["sentence"] = as_sentence
+    return made
+
+
+def as_sentence(text: str) -> str:
+    """A message as it stands on a page: errors are written in lower case and without a full stop."""
+    text = text.strip()
+    if not text:
+        return ""
+    return text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
+
+
+def render(request: Request, template: str, status: int = 200, **context: Any) -> Response:
+    state = ServerState.of(request)
+    mixer = state.loaded
+    page = request.app.state.templates.get_template(template).render(
+        base=request.scope.get("root_path", ""),
+        settings=state.settings,
+        model=None if mixer is None else mixer.model,
+        weights_licence=card_licence_short({} if mixer is None else mixer.card),
+        request_id=request_id(request),
+        **context,
+    )
+    return HTMLResponse(page.encode("utf-8", "replace"), status_code=status)
+
+
+# --- the studio --------------------------------------------------------------------------------------------
+
+
+@dataclass
+class SlotView:
+    """One of the two faces as the page shows it."""
+
+    letter: str
+    name: str
+    crop: str | None = None
+    found: str | None = None
+    warnings: list[str] = field(default_factory=list)
+    problem: Problem | None = None
+    sample: int | None = None
+
+    @property
+    def key(self) -> str:
+        return self.letter.lower()
+
+
+@dataclass
+class ResultView:
+    source: str
+    filename: str
+    percent: int
+    width: int
+    height: int
+
+
+def _slots() -> dict[str, SlotView]:
+    return {"a": SlotView("A", "First face"), "b": SlotView("B", "Second face")}
+
+
+def _studio(
+    request: Request,
+    *,
+    status: int = 200,
+    slots: dict[str, SlotView] | None = None,
+    weight: float = 0.5,
+    result: ResultView | None = None,
+    problem: Problem | None = None,
+) -> Response:
+    state = ServerState.of(request)
+    waiting = None
+    if state.failure is not None:
+        waiting = problem_document(state.failure, request)
+    return render(
+        request,
+        "studio.html",
+        status,
+        slots=slots or _slots(),
+        weight=weight,
+        result=result,
+        problem=problem,
+        loading=state.loaded is None and state.failure is None,
+        failure=waiting,
+        samples=range(SAMPLES_OFFERED),
+        max_megabytes=f"{state.settings.max_upload_bytes / 1024 / 1024:.3g}",
+        accept=_accept(state),
+    )
+
+
+def _accept(state: ServerState) -> str:
+    kinds = ["image/jpeg", "image/png", "image/webp"]
+    kinds += ["image/heic", "image/heif"] if state.settings.allow_heif else []
+    kinds += ["image/avif"] if state.settings.allow_avif else []
+    return ",".join(kinds)
+
+
+@router.get("/")
+async def studio(request: Request) -> Response:
+    return _studio(request)
+
+
+@router.post("/")
+async def studio_form(request: Request) -> Response:
+    """The form without scripts: the answer is the page again, with the mix or with what went wrong."""
+    state = ServerState.of(request)
+    form = Form()
+    try:
+        mixer = state.mixer()
+        with state.admission.slot():
+            form = await read_pair_form(request, state.settings, MIX_FIELDS)
+            _settle_choices(form)
+            wanted = mix_from_form(form)
+            slots, result = await state.run(_mix_for_page, mixer, wanted)
+    except FacemixError as error:
+        return _studio_error(request, error, form)
+    return _studio(request, slots=slots, result=result, weight=wanted.parents[1].weight)
+
+
+def _settle_choices(form: Form) -> None:
+    """What a person means by the form: a chosen photo outranks a sample that is still selected.
+
+    Raises:
+        RequestInvalid: a slot has neither.
+    """
+    for letter in ("a", "b"):
+        if f"face_{letter}" in form.files:
+            form.fields.pop(f"sample_{letter}", None)
+        elif f"sample_{letter}" not in form.fields:
+            raise RequestInvalid(
+                "no face was chosen here", hint="choose a photo, or a sample face", where=f"face_{letter}"
+            )
+
+
+def _studio_error(request: Request, error: FacemixError, form: Form) -> Response:
+    """The page with the message, and with what of the form can be put back."""
+    problem = problem_document(error, request)
+    slots = _slots()
+    for slot in slots.values():
+        number = form.fields.get(f"sample_{slot.key}", "")
+        slot.sample = int(number) if number.isascii() and number.isdigit() and len(number) < 4 else None
+    match = _SLOT.match(error.where or "")
+    if match is not None:
+        slots[match[1]].problem = problem
+    weight = form.fields.get("weight", "")
+    response = _studio(
+        request,
+        status=error.status,
+        slots=slots,
+        problem=None if match else problem,
+        weight=float(weight) if _WEIGHT.match(weight) else 0.5,
+    )
+    response.headers.update(error_headers(error))
+    return response
+
+
+def _mix_for_page(mixer: MixerLike, wanted: MixInput) -> tuple[dict[str, SlotView], ResultView]:
+    result = mixer.mix(wanted.parents, interpolation=wanted.interpolation, seed=wanted.seed)
+    slots = _slots()
+    for slot, used, given in zip(slots.values(), result.parents, wanted.parents, strict=True):
+        if isinstance(given, SampleInput):
+            slot.sample = given.number
+            slot.crop = _data_uri(embed(mixer.sample(given.number, seed=wanted.seed), "image/jpeg"))
+            slot.found = f"Sample face {given.number + 1}, drawn by the model."
+        else:
+            _describe(slot, used)
+    return slots, _result_view(result)
+
+
+def _describe(slot: SlotView, used: ParentFace) -> None:
+    chosen: FoundFace | None = used.chosen
+    if used.photo is None or chosen is None:
+        return
+    slot.crop = _data_uri(embed(chosen.crop, "image/jpeg"))
+    count = len(used.photo.faces)
+    slot.found = "One face found." if count == 1 else f"{count} faces found; number {chosen.index + 1} is used."
+    slot.warnings = [clean_text(message) for _, message in chosen.quality.warnings]
+
+
+def _data_uri(image: EmbeddedImage) -> str:
+    return f"data:{image.media_type};base64,{image.base64}"
+
+
+def _result_view(result: MixResult) -> ResultView:
+    image = embed(result.image)
+    share = percent(result)
+    return ResultView(_data_uri(image), f"facemix-{share}.png", share, image.width, image.height)
+
+
+# --- reading matter ----------------------------------------------------------------------------------------
+
+
+@router.get("/docs")
+async def docs(request: Request) -> Response:
+    settings = ServerState.of(request).settings
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
+    return render(
+        request,
+        "docs.html",
+        address=f"http://{host}:{settings.port}",
+        kinds=sorted(openapi.error_classes(), key=lambda kind: (kind.status, kind.code)),
+    )
+
+
+@router.get("/model")
+async def model(request: Request) -> Response:
+    state = ServerState.of(request)
+    card = {} if state.loaded is None else dict(state.loaded.card)
+    sections = [
+        (title, card_rows(card.get(key)))
+        for key, title in (("data", "Trained on"), ("metrics", "Measured"), ("config", "Built as"))
+    ]
+    return render(
+        request,
+        "model.html",
+        crop_size=None if state.loaded is None else state.loaded.crop_size,
+        licence=card_licence(card),
+        limitations=card_limitations(card),
+        sections=[(title, rows) for title, rows in sections if rows],
+    )
+
+
+@router.get("/about")
+async def about(request: Request) -> Response:
+    return render(request, "about.html")
+
+
+@router.get("/problems/{code}")
+async def problem_page(request: Request, code: str) -> Response:
+    """What the `type` of a problem document points to."""
+    for kind in openapi.error_classes():
+        if kind.code == code:
+            own = "__doc__" in vars(kind)  # inherited sentences describe another class
+            about = inspect.cleandoc(kind.__doc__ or "").splitlines()[0] if own and kind.__doc__ else ""
+            return render(request, "problem.html", kind=kind, about=about)
+    raise NotFound(f"there is no problem {code[:80]!r}", hint="the page /docs lists every code")
+
+
+def error_page(request: Request, error: FacemixError) -> Response:
+    """A refusal of a page, in the same words as the endpoint's."""
+    response = render(request, "error.html", error.status, problem=problem_document(error, request))
+    response.headers.update(error_headers(error))
+    return response

@@ -1,0 +1,413 @@
+"""The shapes of the interface: what a JSON request may hold and what every answer holds.
+
+Requests are strict (unknown members and wrong types are refused). Answers may gain members inside ``/v1``,
+never lose or rename one. Coordinates are pixels of the upright photograph, x to the right, y down.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from facemix.mixing.recipe import Interpolation, Recipe
+
+ImageMediaType = Literal["image/png", "image/webp", "image/jpeg"]
+
+# A grey pixel: small enough to read in the documentation, and really an image.
+_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgQCAMx2Y0AAAAABJRU5ErkJggg=="
+_WEIGHTS = "3f0c1b7a9d2e4c5f8a6b0d1e2f3a4b5c6d7e8f9a0b1c2d3e4f5a6b7c8d9e0f1a"
+_PHOTO = "9b74c9897bac770ffc029102a200c5de84f2b5f7c1a2d3e4f5061728394a5b6c"
+_REQUEST_ID = "6f1d0f2c9b7e4a55a1f0c3d2e4b59687"
+
+Weight = Annotated[
+    float,
+    Field(ge=0, le=1_000_000, allow_inf_nan=False, description="share of this face; scaled to sum to 1"),
+]
+Seed = Annotated[int, Field(ge=0, lt=2**31, description="seed of the draws from the prior")]
+SampleNumber = Annotated[int, Field(ge=0, lt=2**31, description="a sample face, by number")]
+FaceIndex = Annotated[int, Field(ge=0, lt=1000, description="which face of the photo, largest first")]
+
+
+# --- requests ----------------------------------------------------------------------------------------------
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ParentBody(_Strict):
+    """One face of the mix: a photograph, or a face drawn from the model's prior."""
+
+    image: str | None = Field(
+        None,
+        min_length=1,
+        description="the photograph's bytes in base64; a data: URI is fine, an address is not fetched",
+    )
+    sample: SampleNumber | None = None
+    face: FaceIndex | None = None
+    weight: Weight | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> ParentBody:
+        if (self.image is None) == (self.sample is None):
+            raise ValueError("give exactly one of image and sample")
+        if self.sample is not None and self.face is not None:
+            raise ValueError("a sample is one face; leave out face")
+        return self
+
+
+class MixBody(_Strict):
+    """Two or more faces to mix. Weights are given for all parents, or for none (equal shares)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"parents": [{"image": _PIXEL, "weight": 0.7}, {"image": _PIXEL, "weight": 0.3}]},
+                {"parents": [{"sample": 3}, {"sample": 7}, {"sample": 11}], "interpolation": "slerp"},
+            ]
+        }
+    )
+
+    parents: list[ParentBody] = Field(min_length=2)
+    interpolation: Interpolation = "lerp"
+    seed: Seed = 0
+    image_format: ImageMediaType = Field("image/png", description="type of the image inside a JSON answer")
+
+
+class StripBody(_Strict):
+    """Two faces and the number of frames between them. Weights play no part."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"parents": [{"sample": 3}, {"sample": 7}], "steps": 9}]})
+
+    parents: list[ParentBody] = Field(min_length=2, max_length=2)
+    interpolation: Interpolation = "lerp"
+    seed: Seed = 0
+    steps: int | None = Field(None, ge=3, description="frames, both ends included")
+
+
+# --- parts of answers --------------------------------------------------------------------------------------
+
+
+class Point(BaseModel):
+    x: float
+    y: float
+
+
+class Box(BaseModel):
+    """May reach beyond the photograph."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+class Landmarks(BaseModel):
+    """Left and right as seen in the picture, not by the person."""
+
+    left_eye: Point
+    right_eye: Point
+    nose: Point
+    left_mouth: Point
+    right_mouth: Point
+
+
+class QualityFigures(BaseModel):
+    score: float | None = Field(description="the detector's confidence, 0 to 1")
+    face_pixels: float | None = Field(description="distance between the eyes, in pixels of the photograph")
+    sharpness: float | None = Field(description="0 is flat; relative to the crop's contrast")
+    yaw: float | None = Field(description="0 frontal to 1 profile")
+    roll: float | None = Field(description="degrees by which the face leans, -180 to 180")
+    brightness: float | None = Field(description="mean luma of the crop, 0 to 1")
+
+
+class Warning_(BaseModel):  # the trailing underscore keeps Python's Warning visible
+    """Usable, but it will cost likeness."""
+
+    model_config = ConfigDict(title="Warning")
+
+    code: str
+    message: str
+
+
+class EmbeddedImage(BaseModel):
+    media_type: ImageMediaType
+    width: int
+    height: int
+    base64: str
+
+
+class FrameSheet(BaseModel):
+    """All frames in one picture: a grid filled row by row from the top left."""
+
+    media_type: ImageMediaType
+    frame_width: int
+    frame_height: int
+    count: int
+    columns: int
+    rows: int
+    base64: str
+
+
+class ModelName(BaseModel):
+    """Which weights made this."""
+
+    id: str = Field(description="name and the first 12 digits of the weights' hash, as in X-Facemix-Model")
+    name: str
+    weights: str = Field(description="SHA-256 of the weights file")
+    latent_schema: int
+
+
+class ParentReport(BaseModel):
+    """What was used of one parent. The figures are null for a sample."""
+
+    where: str = Field(description="the parent's place in the request: face_a, parents.1")
+    source: Literal["photo", "sample"]
+    sample: int | None
+    index: int | None = Field(description="which face was taken, largest first")
+    count: int | None = Field(description="how many faces the photo holds")
+    width: int | None = Field(description="of the upright photograph")
+    height: int | None
+    notes: list[str] = Field(description="what was done to the photograph while it was read")
+    box: Box | None
+    landmarks: Landmarks | None
+    quality: QualityFigures | None
+    warnings: list[Warning_]
+
+
+class Problem(BaseModel):
+    """RFC 9457. `code` is stable; programs may switch on it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "/problems/face_not_found",
+                    "title": "No face was found",
+                    "status": 422,
+                    "detail": "no face was found in a photo of 451 x 300 pixels",
+                    "instance": f"urn:facemix:request:{_REQUEST_ID}",
+                    "code": "face_not_found",
+                    "hint": "use a photo in which one face is well lit and looks towards the camera",
+                    "request_id": _REQUEST_ID,
+                    "where": "face_b",
+                    "details": {},
+                }
+            ]
+        }
+    )
+
+    type: str = Field(description="address of a page about this kind of problem")
+    title: str
+    status: int
+    detail: str = Field(description="what was wrong this time")
+    instance: str = Field(description="names this one occurrence")
+    code: str
+    hint: str = Field(description="what to do about it")
+    request_id: str
+    where: str | None = Field(description="which input it concerns, if one")
+    details: dict[str, Any] = Field(description="further figures")
+
+
+# --- answers -----------------------------------------------------------------------------------------------
+
+_MODEL_EXAMPLE = {
+    "id": f"facemix-128@{_WEIGHTS[:12]}",
+    "name": "facemix-128",
+    "weights": _WEIGHTS,
+    "latent_schema": 1,
+}
+_BOX_EXAMPLE = {"x0": 177.2, "y0": 68.5, "x1": 273.9, "y1": 190.1}
+_LANDMARKS_EXAMPLE = {
+    "left_eye": {"x": 200.4, "y": 114.0},
+    "right_eye": {"x": 246.3, "y": 112.8},
+    "nose": {"x": 224.9, "y": 141.2},
+    "left_mouth": {"x": 206.1, "y": 160.7},
+    "right_mouth": {"x": 245.5, "y": 159.4},
+}
+_QUALITY_EXAMPLE = {
+    "score": 0.87,
+    "face_pixels": 45.9,
+    "sharpness": 0.41,
+    "yaw": 0.08,
+    "roll": -1.5,
+    "brightness": 0.56,
+}
+_WARNING_EXAMPLE = {"code": "face_small", "message": "The face is small; a larger one keeps more likeness."}
+_PHOTO_REPORT_EXAMPLE = {
+    "where": "face_a",
+    "source": "photo",
+    "sample": None,
+    "index": 0,
+    "count": 1,
+    "width": 512,
+    "height": 512,
+    "notes": [],
+    "box": _BOX_EXAMPLE,
+    "landmarks": _LANDMARKS_EXAMPLE,
+    "quality": _QUALITY_EXAMPLE,
+    "warnings": [_WARNING_EXAMPLE],
+}
+_SAMPLE_REPORT_EXAMPLE = {
+    "where": "sample_b",
+    "source": "sample",
+    "sample": 12,
+    "index": None,
+    "count": None,
+    "width": None,
+    "height": None,
+    "notes": [],
+    "box": None,
+    "landmarks": None,
+    "quality": None,
+    "warnings": [],
+}
+_IMAGE_EXAMPLE = {"media_type": "image/png", "width": 1, "height": 1, "base64": _PIXEL}
+_RECIPE_EXAMPLE = {
+    "version": 1,
+    "model": {"name": "facemix-128", "weights": _WEIGHTS, "latent_schema": 1},
+    "parents": [
+        {"kind": "photo", "sha256": _PHOTO, "face": 0, "weight": 0.5},
+        {"kind": "sample", "number": 12, "weight": 0.5},
+    ],
+    "interpolation": "lerp",
+    "seed": 0,
+}
+
+
+class MixResponse(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "request_id": _REQUEST_ID,
+                    "model": _MODEL_EXAMPLE,
+                    "recipe": _RECIPE_EXAMPLE,
+                    "faces": [_PHOTO_REPORT_EXAMPLE, _SAMPLE_REPORT_EXAMPLE],
+                    "image": _IMAGE_EXAMPLE,
+                }
+            ]
+        }
+    )
+
+    request_id: str
+    model: ModelName
+    recipe: Recipe
+    faces: list[ParentReport]
+    image: EmbeddedImage
+
+
+class StripResponse(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "request_id": _REQUEST_ID,
+                    "model": _MODEL_EXAMPLE,
+                    "recipe": _RECIPE_EXAMPLE,
+                    "faces": [_PHOTO_REPORT_EXAMPLE, _SAMPLE_REPORT_EXAMPLE],
+                    "weights": [0.0, 0.5, 1.0],
+                    "frames": {
+                        "media_type": "image/png",
+                        "frame_width": 1,
+                        "frame_height": 1,
+                        "count": 3,
+                        "columns": 2,
+                        "rows": 2,
+                        "base64": _PIXEL,
+                    },
+                }
+            ]
+        }
+    )
+
+    request_id: str
+    model: ModelName
+    recipe: Recipe = Field(description="of the middle frame; the others differ in their weights alone")
+    faces: list[ParentReport]
+    weights: list[float] = Field(description="the second face's share in each frame")
+    frames: FrameSheet
+
+
+class PhotoReport(BaseModel):
+    """The upright photograph."""
+
+    width: int
+    height: int
+    notes: list[str]
+
+
+class FaceReport(BaseModel):
+    index: int
+    box: Box
+    landmarks: Landmarks
+    quality: QualityFigures
+    warnings: list[Warning_]
+    refusal: Problem | None = Field(description="the answer that mixing this face would get, or null")
+    crop: EmbeddedImage = Field(description="the aligned crop that the model would see")
+
+
+class FacesResponse(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "request_id": _REQUEST_ID,
+                    "image": {"width": 512, "height": 512, "notes": []},
+                    "count": 1,
+                    "faces": [
+                        {
+                            "index": 0,
+                            "box": _BOX_EXAMPLE,
+                            "landmarks": _LANDMARKS_EXAMPLE,
+                            "quality": _QUALITY_EXAMPLE,
+                            "warnings": [_WARNING_EXAMPLE],
+                            "refusal": None,
+                            "crop": _IMAGE_EXAMPLE,
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    request_id: str
+    image: PhotoReport
+    count: int = Field(description="faces in the photo; `faces` lists the largest of them")
+    faces: list[FaceReport]
+
+
+class ModelResponse(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": _MODEL_EXAMPLE,
+                    "crop_size": 128,
+                    "licence": "non-commercial research",
+                    "limitations": ["Glasses and hands over the face are not kept."],
+                    "card": {"metrics": {"lpips": 0.21}},
+                }
+            ]
+        }
+    )
+
+    model: ModelName
+    crop_size: int = Field(description="side of every result, in pixels")
+    licence: str = Field(description="under which the weights may be used")
+    limitations: list[str]
+    card: dict[str, Any] = Field(description="the checkpoint's whole card")
+
+
+class Health(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
+
+    status: Literal["ok"]
+
+
+class Readiness(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ready", "model": _MODEL_EXAMPLE}]})
+
+    status: Literal["ready"]
+    model: ModelName

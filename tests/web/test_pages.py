@@ -1,0 +1,299 @@
+import base64
+import re
+import threading
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from fake_mixer import FakeMixer
+from web_client import CAT, CROWD, DARK, DEFECT, OTHER, PHOTO, files, opened, running
+
+from facemix.resources import resource_dir
+from facemix.web.openapi import error_classes
+from facemix.web.pages import as_sentence
+
+HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+PAGES = ("/", "/docs", "/model", "/about", "/problems/face_not_found", "/nowhere")
+
+
+class Page(HTMLParser):
+    """Collects the elements of a page; `inside(id)` is the text within one."""
+
+    VOID = frozenset({"img", "input", "link", "meta", "br", "circle", "path"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict]] = []
+        self.open: list[dict] = []
+        self.texts: dict[str, str] = {}
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(dict(attrs))
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_data(self, data):
+        for element in self.open:
+            if element.get("id"):
+                self.texts[element["id"]] = self.texts.get(element["id"], "") + data
+
+    def find(self, **wanted) -> list[dict]:
+        return [a for _, a in self.elements if all(a.get(k.rstrip("_")) == v for k, v in wanted.items())]
+
+    def inside(self, identity: str) -> str:
+        return " ".join(self.texts.get(identity, "").split())
+
+
+def submit(client, expect=200, data=None, **photos):
+    posted = files(**photos) or {"face_a": ("", b"")}
+    response = client.post("/", files=posted, data=data or {}, headers=HTML)
+    assert response.status_code == expect
+    assert response.headers["content-type"].startswith("text/html")
+    return Page(response.text)
+
+
+# --- all pages ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_hold_nothing_inline_and_nothing_foreign(client, path):
+    response = client.get(path, headers=HTML)
+    page = Page(response.text)
+    for tag, attributes in page.elements:
+        assert tag != "style"
+        assert "style" not in attributes
+        assert not [name for name in attributes if name.startswith("on")]
+        if tag == "script":
+            assert attributes["src"].startswith("/static/")
+        for name in ("src", "href", "action"):
+            assert not re.match(r"(https?:)?//", attributes.get(name) or "")
+    assert page.open == []  # every element is closed
+    assert "fake-32@abababababab" in response.text
+    assert "weights: non-commercial research" in response.text
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_links_and_files_of_a_page_are_there(client, path):
+    for _, attributes in Page(client.get(path, headers=HTML).text).elements:
+        for name in ("src", "href"):
+            target = (attributes.get(name) or "").partition("#")[0]
+            if target:
+                assert client.get(target).status_code == 200, target
+
+
+def test_scripts_import_only_what_ships():
+    folder = resource_dir("static")
+    imports = 0
+    for script in folder.glob("*.js"):
+        source = script.read_text("utf-8")
+        for target in re.findall(r'from "([^"]+)"', source):
+            assert (folder / target).is_file(), (script.name, target)
+            imports += 1
+        assert "innerHTML" not in source
+        assert "eval(" not in source
+        assert "http:" not in source.replace("http://www.w3.org/2000/svg", "")
+    assert imports
+
+
+def test_a_page_under_a_prefix_keeps_to_it():
+    with running() as client:
+        client.app.root_path = "/faces"
+        page = Page(client.get("/faces/", headers=HTML).text)
+        for tag, attributes in page.elements:
+            if tag in ("link", "script", "form") or "data-sample" in attributes:
+                assert (
+                    attributes.get("href") or attributes.get("src") or attributes.get("action") or "/faces"
+                ).startswith("/faces")
+
+
+# --- the studio --------------------------------------------------------------------------------------------
+
+
+def test_the_studio_has_what_scripts_and_tests_hold_on_to(client):
+    page = Page(client.get("/", headers=HTML).text)
+    slots = ["file-a", "file-b", "message-a", "message-b"]
+    for identity in [*slots, "result", "weight", "download", "swap", "play", "status", "share"]:
+        assert len(page.find(id=identity)) == 1, identity
+    assert len([a for _, a in page.elements if "data-sample" in a]) == 12
+    form = page.find(id="studio")[0]
+    assert (form["method"], form["action"], form["enctype"]) == ("post", "/#result", "multipart/form-data")
+    labelled = {a["for"] for tag, a in page.elements if tag == "label" and "for" in a}
+    assert {"file-a", "file-b", "weight"} <= labelled
+
+
+def test_the_form_without_scripts_gives_the_mix(client):
+    page = submit(client, face_a=PHOTO, face_b=DARK, data={"weight": "0.3"})
+    (result,) = page.find(class_="plain-result")
+    assert result["alt"] == "The mix: 70 % A, 30 % B"
+    shown = opened(base64.b64decode(result["src"].removeprefix("data:image/png;base64,")))
+    api = client.post(
+        "/api/v1/mix",
+        files=files(face_a=PHOTO, face_b=DARK),
+        data={"weight": "0.3"},
+        headers={"Accept": "image/png"},
+    )
+    assert np.array_equal(shown, opened(api.content))
+    (link,) = page.find(download="facemix-30.png")
+    assert link["href"] == result["src"]
+    assert page.find(id="weight")[0]["value"] == "0.3"
+    assert page.inside("message-a") == page.inside("message-b") == ""
+    assert page.open == []
+
+
+def test_the_form_tells_what_was_found():
+    with running() as client:
+        text = client.post("/", files=files(face_a=CROWD, face_b=DARK), headers=HTML).text
+        assert "3 faces found; number 1 is used." in text
+        assert "The face is dark; more light keeps more likeness." in text
+
+
+def test_the_form_takes_samples_and_a_photo_outranks_one(client):
+    page = submit(client, data={"sample_a": "3", "sample_b": "4", "weight": "1"})
+    shown = page.find(class_="plain-result")[0]["src"].removeprefix("data:image/png;base64,")
+    assert np.array_equal(opened(base64.b64decode(shown)), FakeMixer().draw(4, 0))
+    text = client.post("/", files=files(face_a=PHOTO), data={"sample_a": "3", "sample_b": "4"}, headers=HTML).text
+    assert "One face found." in text
+
+
+@pytest.mark.parametrize(
+    ("photos", "status", "letter", "title"),
+    [
+        ({"face_a": PHOTO, "face_b": CAT}, 422, "b", "No face was found"),
+        ({"face_a": b"text", "face_b": PHOTO}, 415, "a", "This kind of file is not supported"),
+        ({"face_a": b"", "face_b": PHOTO}, 422, "a", "The file is empty"),
+        ({"face_a": PHOTO}, 422, "b", "The request is not valid No face was chosen here."),
+    ],
+)
+def test_a_refusal_stands_beside_the_photo_it_is_about(client, photos, status, letter, title):
+    page = submit(client, status, data={"weight": "0.2"}, **photos)
+    other = "b" if letter == "a" else "a"
+    assert page.inside(f"message-{letter}").startswith(title)
+    assert page.inside(f"message-{other}") == ""
+    assert page.find(class_="plain-result") == []
+    assert page.find(id="weight")[0]["value"] == "0.2"
+
+
+@pytest.mark.parametrize("data", [{"weight": "nan"}, {"weight": "2"}, {"seed": "x"}, {"colour": "red"}])
+def test_a_refusal_about_the_form_stands_above_it(client, data):
+    page = submit(client, 422, face_a=PHOTO, face_b=OTHER, data=data)
+    assert page.inside("message-a") == page.inside("message-b") == ""
+    assert page.find(role="alert")
+    assert page.find(id="weight")[0]["value"] == "0.5"
+
+
+def test_a_refusal_puts_the_chosen_sample_back(client):
+    page = submit(client, 422, face_a=CAT, data={"sample_b": "4"})
+    (chosen,) = [a for tag, a in page.elements if tag == "option" and "selected" in a]
+    assert chosen["value"] == "4"
+
+
+def test_a_defect_is_a_page_that_tells_nothing(client):
+    response = client.post("/", files=files(face_a=DEFECT, face_b=PHOTO), headers=HTML)
+    assert response.status_code == 500
+    assert "secret" not in response.text
+    assert "Something went wrong on the server" in response.text
+
+
+def test_broken_posts_are_refused_as_pages(client):
+    for headers, body in (
+        ({"Content-Type": "multipart/form-data"}, b"x"),
+        ({"Content-Type": "text/plain"}, b"x"),
+        ({}, b""),
+    ):
+        status, answer, content, _ = client.raw("POST", "/", {**HTML, **headers}, [body])
+        assert status in (415, 422)
+        assert answer["content-type"].startswith("text/html")
+        assert b'role="alert"' in content
+
+
+def test_names_from_outside_are_escaped(client):
+    form = {"<script>alert(1)</script>": "x"}
+    response = client.post("/", files=files(face_a=PHOTO), data=form, headers=HTML)
+    assert response.status_code == 422
+    assert "<script>alert" not in response.text
+    assert "&lt;script&gt;" in response.text
+
+
+def test_while_loading_the_studio_says_so():
+    release = threading.Event()
+
+    def slow():
+        release.wait(30)
+        return FakeMixer()
+
+    with running(slow, wait=False) as client:
+        try:
+            for path in ("/", "/model", "/about", "/docs"):
+                response = client.get(path, headers=HTML)
+                assert response.status_code == 200
+                assert "No model is loaded" in response.text
+            assert "still being loaded" in client.get("/", headers=HTML).text
+            response = client.post("/", files=files(face_a=PHOTO, face_b=OTHER), headers=HTML)
+            assert response.status_code == 503
+            assert response.headers["retry-after"]
+        finally:
+            release.set()
+
+
+# --- reading matter ----------------------------------------------------------------------------------------
+
+
+def test_docs_list_every_code(client):
+    page = client.get("/docs").text
+    for kind in error_classes():
+        assert f"<code>{kind.code}</code>" in page
+        assert client.get(f"/problems/{kind.code}").status_code == 200
+
+
+def test_the_documented_python_example_runs(client, tmp_path, monkeypatch):
+    """Runs the block of the page with the network replaced by the application."""
+    page = client.get("/docs").text
+    (block,) = [b for b in re.findall(r"<pre><code>(.*?)</code></pre>", page, re.S) if b.startswith("import")]
+    source = block.replace("&#34;", '"').replace("&quot;", '"').replace("&lt;", "<").replace("&gt;", ">")
+    (tmp_path / "a.jpg").write_bytes(PHOTO)
+    (tmp_path / "b.jpg").write_bytes(OTHER)
+    monkeypatch.chdir(tmp_path)
+
+    class Response:
+        def __init__(self, request) -> None:
+            path = request.full_url.removeprefix("http://127.0.0.1:8000")
+            headers = {"Content-Type": request.get_header("Content-type")}
+            self.answer = client.post(path, content=request.data, headers=headers)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def read(self):
+            return self.answer.content
+
+    monkeypatch.setattr("urllib.request.urlopen", Response)
+    exec(compile(source, "docs", "exec"), {})
+    assert opened((tmp_path / "mix.png").read_bytes()).ndim == 3
+
+
+def test_about_shows_the_live_limits():
+    with running(max_upload_bytes=3 * 1024 * 1024, max_image_pixels=7_000_000) as client:
+        page = client.get("/about").text
+        assert "3.0 MB" in page
+        assert "7.0 million" in page
+
+
+def test_model_page_shows_the_card_escaped(client):
+    page = client.get("/model").text
+    assert "Hats are &lt;not&gt; kept." in page
+    assert "ab" * 32 in page
+    assert "discs" in page
+
+
+def test_as_sentence():
+    assert as_sentence("the file is empty") == "The file is empty."
+    assert as_sentence("Really?") == "Really?"
+    assert as_sentence(" ") == ""

@@ -1,0 +1,117 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.requests import Request
+
+from facemix.errors import Busy, FacemixError, FaceNotFound
+from facemix.web.openapi import error_classes
+from facemix.web.problems import clean_text, jsonable, problem_response
+
+ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=40)
+ANY_VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT | st.binary(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def request(root_path: str = "") -> Request:
+    return Request(
+        {
+            "type": "http",
+            "method": "GET",
+            "headers": [],
+            "root_path": root_path,
+            "state": {"request_id": "r1"},
+        }
+    )
+
+
+@given(ANY_TEXT)
+def test_clean_text_can_be_encoded_and_keeps_what_is_fine(text):
+    cleaned = clean_text(text)
+    cleaned.encode("utf-8")
+    assert len(cleaned) == len(text)
+    assert "\x00" not in cleaned
+    assert clean_text(cleaned) == cleaned
+
+
+def test_clean_text_shortens():
+    assert clean_text("a" * 5000) == "a" * 600 + "..."
+    assert clean_text("ä\n日本 \U0001f600") == "ä\n日本 \U0001f600"
+
+
+@given(ANY_VALUE)
+def test_any_details_make_strict_json(value):
+    error = FaceNotFound(str(value), hint=str(value), where=str(value), value=value)
+    response = problem_response(error, request())
+    body = json.loads(response.body.decode("utf-8"), parse_constant=pytest.fail)
+    assert body["status"] == response.status_code == 422
+
+
+def test_jsonable_takes_numpy():
+    assert jsonable({"a": np.float32(0.5), "b": np.arange(2), "c": (np.inf, np.nan)}) == {
+        "a": 0.5,
+        "b": [0, 1],
+        "c": [None, None],
+    }
+
+
+def test_a_problem_has_every_member():
+    error = FaceNotFound("no face", hint="another photo", where="face_a", faces=0)
+    assert json.loads(problem_response(error, request("/mix")).body) == {
+        "type": "/mix/problems/face_not_found",
+        "title": "No face was found",
+        "status": 422,
+        "detail": "no face",
+        "instance": "urn:facemix:request:r1",
+        "code": "face_not_found",
+        "hint": "another photo",
+        "request_id": "r1",
+        "where": "face_a",
+        "details": {"faces": 0},
+    }
+
+
+def test_busy_says_when_to_come_back():
+    assert problem_response(Busy("full", hint="wait", retry_after=7), request()).headers["retry-after"] == "7"
+
+
+def test_codes_are_unique_and_every_kind_has_a_status():
+    kinds = error_classes()
+    assert len({kind.code for kind in kinds}) == len(kinds) > 20
+    assert all(400 <= kind.status < 600 and issubclass(kind, FacemixError) for kind in kinds)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/api/v1/none", 404, "not_found"),
+        ("GET", "/api/v1/mix", 405, "method_not_allowed"),
+        ("PUT", "/healthz", 405, "method_not_allowed"),
+        ("GET", "/static/none.js", 404, "not_found"),
+        ("GET", "/static/../facemix/app.py", 404, "not_found"),
+        ("GET", "/docs/", 404, "not_found"),
+        ("GET", "/problems/none", 404, "not_found"),
+        ("GET", "/%ff%00", 404, "not_found"),
+    ],
+)
+def test_the_routers_refusals_are_problems(client, method, path, status, code):
+    response = client.request(method, path)
+    assert (response.status_code, response.json()["code"]) == (status, code)
+    assert response.headers["content-type"] == "application/problem+json"
+    assert ("allow" in response.headers) == (status == 405)
+
+
+def test_a_browser_gets_a_page_and_the_interface_never_does(client):
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    page = client.get("/<b>none", headers=browser)
+    assert page.status_code == 404
+    assert page.headers["content-type"].startswith("text/html")
+    assert "<b>none" not in page.text
+    assert page.headers["x-request-id"] in page.text
+    for path in ("/api/v1/none", "/static/none.css"):
+        assert client.get(path, headers=browser).headers["content-type"] == "application/problem+json"
