@@ -20,7 +20,7 @@ MEBIBYTE = 1024 * 1024
 class Settings(BaseSettings):
     """What an operator may change."""
 
-    model_config = SettingsConfigDict(env_prefix="FACEMIX_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="FACEMIX_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     host: str = Field("127.0.0.1", description="address the server binds to")
     port: int = Field(8000, ge=1, le=65535, description="port the server binds to")

@@ -12,12 +12,13 @@ import math
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from facemix.errors import RecipeInvalid
 
 Interpolation = Literal["lerp", "slerp"]
 RECIPE_SCHEMA = 1
+_SUMMABLE = 1e300  # larger weights are scaled down before they are summed, which would overflow
 
 
 class ModelIdentity(BaseModel):
@@ -39,6 +40,11 @@ class ModelIdentity(BaseModel):
         return f"{self.name}@{self.weights[:12]}"
 
 
+# Minus zero equals zero but is written differently; adding zero removes the sign, so that equal recipes stay
+# equal as text.
+Weight = Annotated[float, Field(ge=0, le=1), AfterValidator(lambda weight: weight + 0.0)]
+
+
 class PhotoParent(BaseModel):
     """A parent that comes from a photograph, named by content so that the recipe holds no picture."""
 
@@ -47,7 +53,7 @@ class PhotoParent(BaseModel):
     kind: Literal["photo"] = "photo"
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the uploaded bytes")
     face: int = Field(0, ge=0, description="which face of the photograph, largest first")
-    weight: float = Field(ge=0, le=1)
+    weight: Weight
 
 
 class SampleParent(BaseModel):
@@ -57,7 +63,7 @@ class SampleParent(BaseModel):
 
     kind: Literal["sample"] = "sample"
     number: int = Field(ge=0, lt=2**31, description="which draw from the prior, under the recipe's seed")
-    weight: float = Field(ge=0, le=1)
+    weight: Weight
 
 
 Parent = Annotated[PhotoParent | SampleParent, Field(discriminator="kind")]
@@ -131,13 +137,16 @@ def normalise_weights(weights: Iterable[float], *, where: str = "weights") -> tu
                 hint="weights are finite numbers of at least 0; facemix scales them to sum to 1",
                 where=where,
             )
-    total = math.fsum(values)
-    if total <= 0 or not math.isfinite(total):
+    largest = max(values, default=0.0)
+    if largest <= 0:
         raise RecipeInvalid(
-            f"the weights sum to {total}",
+            f"the {len(values)} weights sum to 0",
             hint="give at least one face a weight above 0",
             where=where,
         )
-    if math.isclose(total, 1.0, abs_tol=1e-9):
-        return tuple(values)
+    if largest > _SUMMABLE:
+        values = [value / largest for value in values]
+    total = math.fsum(values)
+    if math.isclose(total, 1.0, abs_tol=1e-9) and largest <= 1:
+        return tuple(value + 0.0 for value in values)
     return tuple(value / total for value in values)

@@ -28,7 +28,12 @@ class TrainConfig(BaseModel):
     cooldown: float = Field(0.3, ge=0, le=1, description="share of the run, at its end, over which the rate falls")
     final_rate: float = Field(0.0, ge=0, le=1, description="the cooldown ends at this share of the rate")
     ema_images: int = Field(8_000, ge=0, description="half-life of the weight average, in images")
-    beta: float = Field(1.0, gt=0, description="weight of the KL divergence; 1 is the ELBO")
+    beta: float = Field(
+        4.0,
+        gt=0,
+        description="weight of the KL divergence; 1 is the ELBO of independent pixels, but at 128 px four of them "
+        "carry about what one did at 64",
+    )
     kl_warmup_images: int = Field(8_000, ge=0, description="beta rises from 0 over these")
     free_bits: float = Field(0.0, ge=0, description="nats per latent dimension that cost nothing")
     region_strength: float = Field(2.5, ge=1, description="how many times more eyes and mouth count")

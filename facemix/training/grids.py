@@ -28,6 +28,8 @@ def tile(images: torch.Tensor, columns: int) -> torch.Tensor:
 
 def _make_grid(images: torch.Tensor, nrow: int, padding: int, pad_value: float) -> torch.Tensor:
     count, channels, height, width = images.shape
+    if count == 1:
+        return images[0]  # as torchvision does: one picture needs no frame
     columns = min(nrow, count)
     rows = -(-count // columns)
     grid = images.new_full(
@@ -49,7 +51,10 @@ def reconstruction_grid(vae: VAE, images: torch.Tensor, columns: int = 8) -> tor
     decoded = vae.decode(vae.encode(images).mode()).clamp(-1, 1)
     rows = []
     for start in range(0, len(images), columns):
-        rows += [images[start : start + columns], decoded[start : start + columns]]
+        for row in (images[start : start + columns], decoded[start : start + columns]):
+            # An incomplete row is filled up, or the reconstructions would begin beside their photographs.
+            missing = min(columns, len(images)) - len(row)
+            rows += [row, row.new_full((missing, *row.shape[1:]), -1.0)]
     return tile(torch.cat(rows), columns)
 
 
@@ -63,7 +68,10 @@ def sample_grid(vae: VAE, count: int = 32, columns: int = 8, seed: int = 0) -> t
 
 @torch.no_grad()
 def interpolation_grid(vae: VAE, images: torch.Tensor, steps: int = 9) -> torch.Tensor:
-    """A row per pair of neighbouring images: decoded from the first to the second. Returns (3, H, W)."""
+    """A row per pair of neighbouring images: decoded from the first to the second. Returns (3, H, W).
+
+    images: (N, 3, S, S) in [-1, 1], N at least 2; of an odd number the last is left out.
+    """
     z = vae.encode(images).mode()
     t = torch.linspace(0, 1, steps, device=z.device)[:, None]
     rows = [vae.decode(a + t * (b - a)) for a, b in zip(z[0::2], z[1::2], strict=False)]

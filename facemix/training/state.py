@@ -75,12 +75,25 @@ def load_state(
             index, key = name.split(".", 1)
             state.setdefault(int(index), {})[key] = value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        _lay_out_like_parameters(optimizer)
         return Progress(**json.loads(metadata["progress"]))
     except (SafetensorError, RuntimeError, KeyError, OSError, ValueError) as error:
         raise CheckpointCorrupt(
             f"{path} cannot be resumed from: {error}",
             hint="delete the run's folder to begin again",
         ) from error
+
+
+def _lay_out_like_parameters(optimizer: torch.optim.Optimizer) -> None:
+    """Gives each moment the memory format of its parameter, which the file does not keep.
+
+    The fused optimiser walks through both as they lie in memory: a channels-last weight would otherwise be
+    updated with the moments of other weights, without an error on the CPU.
+    """
+    for parameter, moments in optimizer.state.items():
+        for name, value in moments.items():
+            if torch.is_tensor(value) and value.shape == parameter.shape:
+                moments[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

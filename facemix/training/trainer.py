@@ -143,7 +143,10 @@ def train(
         (loss / images[0].numel()).backward()  # per pixel: a scale that clipping can be stated in
         norm = torch.nn.utils.clip_grad_norm_(vae.parameters(), config.clip_norm)
         if not torch.isfinite(norm):
-            raise FloatingPointError(f"the gradient is {norm} at step {progress.step}: lower the learning rate")
+            raise ConfigError(
+                f"the gradient is {norm} at step {progress.step} with a learning rate of {config.learning_rate}",
+                hint="lower the learning rate; the run goes on from its last saved state in a folder of its own",
+            )
         optimizer.step()
         progress.step += 1
         progress.images += config.batch_size

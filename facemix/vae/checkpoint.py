@@ -75,9 +75,15 @@ def load_checkpoint(folder: Path) -> Checkpoint:
 
     Raises:
         CheckpointMissing: a file is not there.
-        CheckpointCorrupt: the card is not one, the weights are not those the card names, or do not fit it.
+        CheckpointCorrupt: the card is not one, the weights are not those the card names or do not fit it,
+            or the latents are laid out by another schema than this program's.
     """
     card = read_card(folder)
+    if card.latent_schema != LATENT_SCHEMA:
+        raise CheckpointCorrupt(
+            f"the card in {folder} has latent schema {card.latent_schema}, this facemix reads {LATENT_SCHEMA}",
+            hint="the checkpoint belongs to another version of facemix: use that one",
+        )
     try:
         data = (folder / WEIGHTS_FILE).read_bytes()
     except OSError as error:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+Width = Annotated[int, Field(ge=1)]
 
 
 class VAEConfig(BaseModel):
@@ -18,9 +23,9 @@ class VAEConfig(BaseModel):
     crop_size: int = Field(128, ge=16, le=1024, description="side of the crops, pixels")
     latent_size: int = Field(512, ge=2, le=4096, description="dimensions of z")
     encoder_patch: int = Field(4, ge=1, le=8, description="pixel-unshuffle factor at the encoder's input")
-    encoder_widths: tuple[int, ...] = Field((64, 128, 192, 256), min_length=1)
+    encoder_widths: tuple[Width, ...] = Field((64, 128, 192, 256), min_length=1)
     decoder_patch: int = Field(4, ge=1, le=8, description="pixel-shuffle factor at the decoder's output")
-    decoder_widths: tuple[int, ...] = Field((64, 128, 192, 256), min_length=1)
+    decoder_widths: tuple[Width, ...] = Field((64, 128, 192, 256), min_length=1)
     blocks: int = Field(1, ge=1, le=8, description="residual blocks per stage")
     norm_groups: int = Field(16, ge=1, description="groups of every GroupNorm")
 

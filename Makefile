@@ -1,0 +1,50 @@
+# `make serve` and `make test` need nothing but Python 3.11 or newer and the package registries.
+# Variables: PYTHON (interpreter), VENV (environment), PIP_ARGS (as --extra-index-url for another torch build).
+
+PYTHON ?= python3
+VENV ?= .venv
+PIP_ARGS ?=
+CONSTRAINTS := .ci/constraints.txt
+PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c $(CONSTRAINTS)
+
+.PHONY: serve test lint check doctor examples clean
+
+serve: $(VENV)/.serve
+	$(VENV)/bin/facemix serve
+
+test: $(VENV)/.test browser lint
+	FACEMIX_TEST_BROWSER=required $(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+doctor: $(VENV)/.serve
+	$(VENV)/bin/facemix doctor
+
+# The pictures of README.md, drawn by the shipped checkpoint.
+examples: $(VENV)/.test
+	$(VENV)/bin/python -m benchmarks.examples
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/bin/python:
+	sh .ci/make-venv "$(PYTHON)" "$(VENV)"
+
+# torch first and by itself: its version decides which build is taken.
+$(VENV)/.torch: $(VENV)/bin/python $(CONSTRAINTS)
+	$(PIP) torch
+	touch $@
+
+$(VENV)/.serve: $(VENV)/.torch pyproject.toml
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.torch pyproject.toml
+	$(PIP) --editable '.[test]'
+	touch $@
+
+.PHONY: browser
+browser:
+	sh .ci/browser

@@ -1,0 +1,338 @@
+"""The command line: thin commands over the rooms below.
+
+Everything heavy is imported inside the commands, so that ``facemix --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from facemix import __version__
+from facemix.errors import ConfigError, FacemixError, InstallationError, RequestInvalid
+from facemix.progress import progress_bar
+from facemix.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from facemix.serving.types import ParentFace, ParentInput
+
+app = typer.Typer(
+    name="facemix",
+    help="Mix faces: two photographs in, one believable face out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+# Typer's own refusals of what was typed (an unknown option, a weight of 2). It carries click inside in some
+# releases and imports it in others; the base of its BadParameter is right in both.
+_USAGE_ERRORS = (typer.BadParameter.__mro__[1],)
+
+
+def main() -> NoReturn:
+    """Runs the command line. A refusal is one line on stderr and an exit status (``docs/cli.md``)."""
+    try:
+        status = app(standalone_mode=False)
+    except FacemixError as error:
+        place = f"{error.where}: " if error.where else ""
+        print(f"facemix: {place}{error.message} (hint: {error.hint})", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if isinstance(error, _USAGE_ERRORS):
+            _print_usage_error(error)
+            sys.exit(2)
+        if logging.getLogger().isEnabledFor(logging.DEBUG):
+            raise
+        print(
+            f"facemix: {type(error).__name__}: {error} (hint: this is a defect; "
+            "FACEMIX_LOG_LEVEL=debug shows where it happened)",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+    sys.exit(status or 0)
+
+
+def _print_usage_error(error: Any) -> None:
+    command = error.ctx.command_path if error.ctx else "facemix"
+    message = " ".join(error.format_message().split())
+    if message:
+        print(f"facemix: {message} (hint: `{command} --help` shows how it is used)", file=sys.stderr)
+    else:  # no command at all: the help has been printed
+        print("facemix: name a command", file=sys.stderr)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"facemix {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def mix(
+    photos: Annotated[
+        list[str], typer.Argument(help="Photographs, or sample:NUMBER for a face drawn from the model's prior.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .png, .jpg or .webp.")],
+    weight: Annotated[
+        float, typer.Option("--weight", "-w", min=0, max=1, help="Share of the second face, of two.")
+    ] = 0.5,
+    weights: Annotated[
+        str | None, typer.Option("--weights", help="One weight per photo, as in 2,1,1; they are scaled to sum to 1.")
+    ] = None,
+    faces: Annotated[
+        str | None, typer.Option("--faces", help="Which face of each photo, as in 0,2; 0 is the largest.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="Write a strip of so many frames from the first to the second.")
+    ] = None,
+    interpolation: Annotated[str, typer.Option(help="lerp, or slerp for more vivid results.")] = "lerp",
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of the sample faces.")] = 0,
+    recipe: Annotated[Path | None, typer.Option("--recipe", help="Also write the recipe, as JSON.")] = None,
+) -> None:
+    """Mix two or more faces into one picture."""
+    from facemix.imaging.encode import encode_image, media_type_for_path
+    from facemix.serving.mixer import mixer_from_settings
+
+    media_type = media_type_for_path(output)
+    if interpolation not in ("lerp", "slerp"):
+        raise RequestInvalid(f"interpolation is {interpolation!r}", hint="it is lerp or slerp", where="--interpolation")
+    shares = _numbers(weights, "--weights", float, len(photos)) if weights else _two_shares(photos, weight, steps)
+    chosen = _numbers(faces, "--faces", int, len(photos)) if faces else [None] * len(photos)
+    for target in (output, recipe):
+        if target is not None and any(_same_file(target, photo) for photo in photos):
+            raise RequestInvalid(f"{target} is one of the photos", hint="write the result to another file")
+    parents = [_parent(*parts) for parts in zip(photos, shares, chosen, strict=True)]
+    mixer = mixer_from_settings(load_settings())
+    if steps is not None:
+        if len(parents) != 2:
+            raise RequestInvalid(
+                f"a strip goes from one face to another, not between {len(parents)}", hint="name two photos"
+            )
+        strip = mixer.strip(parents[0], parents[1], steps=steps, interpolation=interpolation, seed=seed)
+        pixels, used, described = _side_by_side(strip.frames), strip.parents, strip.recipes[len(strip.recipes) // 2]
+    else:
+        result = mixer.mix(parents, interpolation=interpolation, seed=seed)
+        pixels, used, described = result.image, result.parents, result.recipe
+    for face in used:
+        _report(face)
+    _write(output, encode_image(pixels, media_type))
+    if recipe is not None:
+        _write(recipe, (described.to_json() + "\n").encode())
+    print(f"{output}: {pixels.shape[1]} x {pixels.shape[0]} pixels, by {mixer.model}")
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to bind to; default FACEMIX_HOST or 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; default FACEMIX_PORT or 8000.")] = None,
+) -> None:
+    """Serve the page and the endpoint."""
+    import socket
+
+    import uvicorn
+
+    from facemix.serving.mixer import mixer_from_settings
+    from facemix.web.app import create_app
+
+    settings = load_settings()
+    changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    settings = Settings(**{**settings.model_dump(), **changes})
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    application = create_app(settings, lambda: mixer_from_settings(settings))
+    config = uvicorn.Config(
+        application,
+        host=settings.host,
+        port=settings.port,
+        log_level=settings.log_level,
+        server_header=False,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=30,
+    )
+    # Bound here rather than by uvicorn, to say what to do when the address is taken.
+    try:
+        listening = socket.create_server((settings.host, settings.port), backlog=256)
+    except OSError as error:
+        raise InstallationError(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}",
+            hint="stop what is using the address, or choose another with --port",
+        ) from error
+    print(f"facemix serves http://{settings.host}:{settings.port}", file=sys.stderr)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+@app.command()
+def prepare(
+    source: Annotated[Path, typer.Argument(help="Folder with photographs, searched through.")],
+    out: Annotated[Path, typer.Argument(help="Folder of the data set; an interrupted run goes on there.")],
+    size: Annotated[int, typer.Option(min=32, max=1024, help="Side of the crops in pixels.")] = 128,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes; default one per core.")] = None,
+    name: Annotated[str, typer.Option(help="What the data set is called.")] = "unnamed data set",
+    licence: Annotated[
+        str, typer.Option(help="Terms of the photographs; the card of every checkpoint repeats them.")
+    ] = "unstated: the terms of the photographs apply to the weights",
+) -> None:
+    """Prepare a training set: detect, align, filter, split."""
+    from facemix.training.prepare import PrepareOptions, prepare
+
+    options = PrepareOptions(crop_size=size, name=name, licence=licence)
+    with progress_bar("faces") as on_progress:
+        summary = prepare(source, out, options, workers=workers, on_progress=on_progress)
+    splits = ", ".join(f"{count:,} {split}" for split, count in summary["splits"].items())
+    print(f"{out}: {summary['kept']:,} of {summary['photographs']:,} photographs kept ({splits})")
+    for reason, count in summary["refused"].items():
+        print(f"  refused {count:>6,}  {reason}")
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Argument(help="A prepared data set.")],
+    run: Annotated[Path, typer.Argument(help="Folder of the run; an interrupted run goes on there.")],
+    preset: Annotated[str, typer.Option(help="Named configuration.")] = "cpu-128",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a field of the preset, as in images=50000.")
+    ] = None,
+    time_limit: Annotated[float | None, typer.Option(help="Save and stop after so many seconds.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and stop.")] = False,
+) -> None:
+    """Train a model, or go on training it."""
+    from facemix.training.config import preset as resolve
+    from facemix.training.trainer import World
+    from facemix.training.trainer import train as run_training
+
+    config = resolve(preset, **_assignments(set_ or []))
+    if dry_run:
+        print(config.model_dump_json(indent=2))
+        return
+    if World.from_torchrun().rank != 0:
+        run_training(config, data, run, time_limit=time_limit, say=lambda line: None)
+        return
+    with progress_bar("images") as on_progress:
+        folder = run_training(config, data, run, time_limit=time_limit, on_progress=on_progress)
+    print(f"checkpoint: {folder}" if folder else f"stopped at the time limit; the same command goes on in {run}")
+
+
+@app.command()
+def doctor() -> None:
+    """Check the installation and say how to mend it."""
+    from facemix.serving.doctor import examine
+
+    failed = 0
+    for finding in examine(load_settings()):
+        print(f"{finding.verdict:4}  {finding.check}: {finding.message}")
+        if finding.hint:
+            print(f"      -> {finding.hint}")
+        failed += finding.verdict == "fail"
+    if failed:
+        raise InstallationError(f"{failed} check(s) failed", hint="see the arrows above")
+
+
+def _parent(photo: str, weight: float, face: int | None) -> ParentInput:
+    from facemix.serving.types import PhotoInput, SampleInput
+
+    if photo.startswith("sample:"):
+        number = photo.removeprefix("sample:")
+        if not (number.isascii() and number.isdigit() and int(number) < 2**31):
+            raise RequestInvalid(f"{photo!r} names no sample", hint="write sample:0, sample:1, ...")
+        return SampleInput(int(number), where=photo, weight=weight)
+    limit = load_settings().max_upload_bytes
+    try:
+        with Path(photo).open("rb") as file:
+            data = file.read(limit + 1)  # the decoder refuses what is one byte too long
+    except OSError as error:
+        raise RequestInvalid(
+            f"cannot be read: {error.strerror}", hint="name an existing file that you may read", where=photo
+        ) from error
+    return PhotoInput(data, where=photo, face=face, weight=weight)
+
+
+def _two_shares(photos: list[str], weight: float, steps: int | None) -> list[float]:
+    if len(photos) == 2:
+        return [1 - weight, weight]
+    if steps is None and len(photos) > 2:
+        return [1.0] * len(photos)
+    return [weight] * len(photos)
+
+
+def _numbers(text: str, option: str, kind: type, count: int) -> list:
+    try:
+        values = [kind(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != count:
+        raise RequestInvalid(
+            f"{text!r} is not a list of {count} numbers", hint="write one per photo, as in 1,2", where=option
+        )
+    return values
+
+
+def _assignments(pairs: list[str]) -> dict[str, object]:
+    fields: dict[str, object] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {pair!r} sets nothing", hint="write --set field=value")
+        try:
+            fields[key] = json.loads(value)
+        except ValueError:
+            fields[key] = value
+    return fields
+
+
+def _same_file(target: Path, photo: str) -> bool:
+    source = Path(photo)
+    return target.exists() and source.exists() and target.samefile(source)
+
+
+def _side_by_side(frames):
+    import numpy as np
+
+    return np.ascontiguousarray(np.concatenate(list(frames), axis=1))
+
+
+def _report(face: ParentFace) -> None:
+    """Says on stderr what a person should know about a photo."""
+    if face.photo is None or face.chosen is None:
+        return
+    for note in face.photo.notes:
+        print(f"{face.where}: note: {note}", file=sys.stderr)
+    if len(face.photo.faces) > 1:
+        print(
+            f"{face.where}: note: {len(face.photo.faces)} faces were found, face {face.chosen.index} is used; "
+            "--faces chooses another",
+            file=sys.stderr,
+        )
+    for _, sentence in face.chosen.quality.warnings:
+        print(f"{face.where}: warning: {sentence}", file=sys.stderr)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Writes a file whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        unfinished.write_bytes(data)
+        unfinished.replace(path)
+    except OSError as error:
+        raise RequestInvalid(
+            f"cannot be written: {error.strerror}", hint="name a file in an existing, writable folder", where=str(path)
+        ) from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""`facemix doctor`: is this installation whole, and if not, how is it mended?"""
+
+from __future__ import annotations
+
+import platform
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import features
+
+from facemix.errors import FacemixError
+from facemix.faces.centerface import CenterFace
+from facemix.faces.finder import FaceFinder
+from facemix.mixing.prior import sample_prior
+from facemix.resources import resource_dir
+from facemix.serving.engine import Engine, engine_from_settings
+from facemix.settings import Settings
+
+_SAMPLES = 8
+
+Verdict = Literal["ok", "note", "fail"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report. `hint` says how to mend what is not ``ok``."""
+
+    check: str
+    verdict: Verdict
+    message: str
+    hint: str = ""
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Runs every check; a check that fails never keeps the next from running."""
+    checks: dict[str, Callable[[Settings], Finding]] = {
+        "python": _python,
+        "torch": _torch,
+        "torchvision": _torchvision,
+        "image formats": _formats,
+        "templates and static files": _files,
+        "face detector": _detector,
+        "model": _model,
+        "address": _address,
+    }
+    for name, check in checks.items():
+        try:
+            yield check(settings)
+        except FacemixError as error:
+            yield Finding(name, "fail", error.message, error.hint)
+        except Exception as error:
+            yield Finding(name, "fail", f"{type(error).__name__}: {error}", "install facemix again")
+
+
+def _python(settings: Settings) -> Finding:
+    # Older Pythons do not get here: pyproject.toml keeps pip from installing on them.
+    return Finding("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+
+
+def _torch(settings: Settings) -> Finding:
+    where = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
+    return Finding("torch", "ok", f"{torch.__version__} on {where}")
+
+
+def _torchvision(settings: Settings) -> Finding:
+    """Serving never imports torchvision; a build that does not fit torch only costs training its own grids."""
+    try:
+        version = metadata.version("torchvision")
+    except metadata.PackageNotFoundError:
+        return Finding("torchvision", "ok", "not installed, and not needed for serving")
+    return Finding("torchvision", "ok", f"{version}, used for training only")
+
+
+def _formats(settings: Settings) -> Finding:
+    missing = [name for name in ("jpg", "zlib", "webp", "littlecms2") if not features.check(name)]
+    if missing:
+        return Finding(
+            "image formats", "fail", f"Pillow lacks {', '.join(missing)}", "pip install --force-reinstall pillow"
+        )
+    if settings.allow_avif and not features.check("avif"):
+        return Finding("image formats", "fail", "FACEMIX_ALLOW_AVIF is on, but Pillow lacks AVIF", "update Pillow")
+    if settings.allow_heif:
+        try:
+            metadata.version("pillow-heif")
+        except metadata.PackageNotFoundError:
+            return Finding(
+                "image formats",
+                "fail",
+                "FACEMIX_ALLOW_HEIF is on, but pillow-heif is not installed",
+                "pip install 'facemix[heif]'",
+            )
+    extra = [name for name, on in (("HEIC", settings.allow_heif), ("AVIF", settings.allow_avif)) if on]
+    return Finding("image formats", "ok", ", ".join(["JPEG", "PNG", "WebP", *extra]))
+
+
+def _files(settings: Settings) -> Finding:
+    for name in ("templates", "static"):
+        resource_dir(name)
+    return Finding("templates and static files", "ok", str(resource_dir("templates").parent))
+
+
+def _detector(settings: Settings) -> Finding:
+    blank = np.full((64, 64, 3), 128, np.uint8)
+    if FaceFinder(CenterFace(threads=1)).find(blank):
+        return Finding("face detector", "fail", "it finds a face on a blank page", "install onnxruntime again")
+    return Finding("face detector", "ok", f"CenterFace on ONNX Runtime {metadata.version('onnxruntime')}")
+
+
+def _model(settings: Settings) -> Finding:
+    engine = engine_from_settings(settings)
+    found = _faces_among_samples(engine)
+    what = f"{engine.identity} at {engine.crop_size} px on {engine.device}, from {engine.folder}"
+    if found == 0:
+        return Finding(
+            "model",
+            "fail",
+            f"{what}: none of {_SAMPLES} faces drawn from its prior is found to be one",
+            "the checkpoint is not trained; serve another with FACEMIX_CHECKPOINT",
+        )
+    return Finding("model", "ok", f"{what}; {found} of {_SAMPLES} faces drawn from its prior are found to be faces")
+
+
+def _faces_among_samples(engine: Engine) -> int:
+    finder = FaceFinder(CenterFace())
+    z = torch.stack([sample_prior(number, engine.latent_size) for number in range(_SAMPLES)])
+    return sum(bool(finder.find(image)) for image in engine.decode(z))
+
+
+def _address(settings: Settings) -> Finding:
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            return Finding(
+                "address",
+                "note",
+                f"{settings.host}:{settings.port} cannot be bound: {error.strerror}",
+                "stop what is using it (facemix itself, perhaps), or set FACEMIX_PORT",
+            )
+    return Finding("address", "ok", f"http://{settings.host}:{settings.port} is free")
