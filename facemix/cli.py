@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -41,7 +42,7 @@ def main() -> NoReturn:
         status = app(standalone_mode=False)
     except FacemixError as error:
         place = f"{error.where}: " if error.where else ""
-        print(f"facemix: {place}{error.message} (hint: {error.hint})", file=sys.stderr)
+        _complain(f"{place}{error.message}", error.hint)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -49,22 +50,32 @@ def main() -> NoReturn:
         if isinstance(error, _USAGE_ERRORS):
             _print_usage_error(error)
             sys.exit(2)
-        if logging.getLogger().isEnabledFor(logging.DEBUG):
+        if _debugging():
             raise
-        print(
-            f"facemix: {type(error).__name__}: {error} (hint: this is a defect; "
-            "FACEMIX_LOG_LEVEL=debug shows where it happened)",
-            file=sys.stderr,
+        _complain(
+            f"{type(error).__name__}: {error}", "this is a defect; FACEMIX_LOG_LEVEL=debug shows where it happened"
         )
         sys.exit(1)
     sys.exit(status or 0)
 
 
+def _complain(message: str, hint: str) -> None:
+    """One line, whatever line breaks a file's name or a library's message brings along."""
+    print(" ".join(f"facemix: {message} (hint: {hint})".split()), file=sys.stderr)
+
+
+def _debugging() -> bool:
+    try:
+        return load_settings().log_level == "debug"
+    except ConfigError:
+        return False
+
+
 def _print_usage_error(error: Any) -> None:
     command = error.ctx.command_path if error.ctx else "facemix"
-    message = " ".join(error.format_message().split())
+    message = error.format_message()
     if message:
-        print(f"facemix: {message} (hint: `{command} --help` shows how it is used)", file=sys.stderr)
+        _complain(message, f"`{command} --help` shows how it is used")
     else:  # no command at all: the help has been printed
         print("facemix: name a command", file=sys.stderr)
 
@@ -118,13 +129,15 @@ def mix(
     for target in (output, recipe):
         if target is not None and any(_same_file(target, photo) for photo in photos):
             raise RequestInvalid(f"{target} is one of the photos", hint="write the result to another file")
+    if recipe is not None and recipe.absolute() == output.absolute():
+        raise RequestInvalid(f"{recipe} is the output, too", hint="write the recipe to another file", where="--recipe")
+    if steps is not None and len(photos) != 2:
+        raise RequestInvalid(
+            f"a strip goes from one face to another, not between {len(photos)}", hint="name two photos"
+        )
     parents = [_parent(*parts) for parts in zip(photos, shares, chosen, strict=True)]
     mixer = mixer_from_settings(load_settings())
     if steps is not None:
-        if len(parents) != 2:
-            raise RequestInvalid(
-                f"a strip goes from one face to another, not between {len(parents)}", hint="name two photos"
-            )
         strip = mixer.strip(parents[0], parents[1], steps=steps, interpolation=interpolation, seed=seed)
         pixels, used, described = _side_by_side(strip.frames), strip.parents, strip.recipes[len(strip.recipes) // 2]
     else:
@@ -141,7 +154,7 @@ def mix(
 @app.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to bind to; default FACEMIX_HOST or 127.0.0.1.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port; default FACEMIX_PORT or 8000.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; default FACEMIX_PORT or 8000.")] = None,
 ) -> None:
     """Serve the page and the endpoint."""
     import socket
@@ -162,18 +175,21 @@ def serve(
         port=settings.port,
         log_level=settings.log_level,
         server_header=False,
+        access_log=False,  # the application logs requests itself, without addresses
         timeout_keep_alive=15,
         timeout_graceful_shutdown=30,
     )
     # Bound here rather than by uvicorn, to say what to do when the address is taken.
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        listening = socket.create_server((settings.host, settings.port), backlog=256)
+        listening = socket.create_server((settings.host, settings.port), family=family, backlog=256)
     except OSError as error:
         raise InstallationError(
             f"cannot listen on {settings.host}:{settings.port}: {error.strerror}",
             hint="stop what is using the address, or choose another with --port",
         ) from error
-    print(f"facemix serves http://{settings.host}:{settings.port}", file=sys.stderr)
+    host_in_url = f"[{settings.host}]" if family == socket.AF_INET6 else settings.host
+    print(f"facemix serves http://{host_in_url}:{settings.port}", file=sys.stderr)
     uvicorn.Server(config).run(sockets=[listening])
 
 
@@ -329,6 +345,8 @@ def _write(path: Path, data: bytes) -> None:
         unfinished.write_bytes(data)
         unfinished.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
         raise RequestInvalid(
             f"cannot be written: {error.strerror}", hint="name a file in an existing, writable folder", where=str(path)
         ) from error

@@ -30,7 +30,7 @@ class Gate:
 FACE_PIXELS = Gate(warn=40, refuse=14)
 SHARPNESS = Gate(warn=0.010, refuse=0.002)
 YAW = Gate(warn=0.40, refuse=0.85)
-DARK = Gate(warn=0.16, refuse=0.03)
+DARK = Gate(warn=0.16, refuse=0.0)
 
 
 def measure(face: Face, crop: np.ndarray) -> Quality:

@@ -15,6 +15,7 @@ from facemix.mixing.recipe import ModelIdentity
 from facemix.resources import resource_dir
 from facemix.settings import Settings
 from facemix.vae.checkpoint import load_checkpoint, newest_checkpoint
+from facemix.vae.precision import use_bf16
 
 
 class Engine:
@@ -32,7 +33,7 @@ class Engine:
 
         Args:
             device: ``auto`` takes a GPU where torch sees one.
-            precision: ``bf16`` computes the convolutions in bfloat16; ``auto`` does so on a GPU.
+            precision: ``bf16`` computes convolutions in bfloat16; ``auto`` does so where the device has units for it.
             threads: CPU threads; 0 leaves torch's choice, one per core.
 
         Raises:
@@ -48,7 +49,7 @@ class Engine:
         if threads:
             torch.set_num_threads(threads)
         self._device = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
-        self._bf16 = precision == "bf16" or (precision == "auto" and self._device.type == "cuda")
+        self._bf16 = use_bf16(precision, self._device.type)
         self._vae = checkpoint.vae.to(self._device, memory_format=torch.channels_last)
         # Two forward passes at once on the same cores are slower than one after the other.
         self._turn = threading.Lock()

@@ -87,7 +87,7 @@ PRESETS: dict[str, TrainConfig] = {
 }
 
 
-def preset(name: str, **changes: object) -> TrainConfig:
+def preset(name: str, /, **changes: object) -> TrainConfig:
     """A preset with some fields changed; None leaves a field alone.
 
     Raises:

@@ -61,7 +61,7 @@ def load_state(
     """
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         if metadata["fingerprint"] != fingerprint:
             raise CheckpointCorrupt(
@@ -77,7 +77,7 @@ def load_state(
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         _lay_out_like_parameters(optimizer)
         return Progress(**json.loads(metadata["progress"]))
-    except (SafetensorError, RuntimeError, KeyError, OSError, ValueError) as error:
+    except (SafetensorError, RuntimeError, KeyError, OSError, TypeError, ValueError) as error:
         raise CheckpointCorrupt(
             f"{path} cannot be resumed from: {error}",
             hint="delete the run's folder to begin again",

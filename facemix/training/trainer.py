@@ -21,8 +21,8 @@ import math
 import os
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from PIL import Image
 from torch.nn.parallel import DistributedDataParallel
 
 from facemix import __version__
+from facemix.errors import ConfigError, DatasetError
 from facemix.faces.align import TEMPLATE
 from facemix.imaging.arrays import to_pixels
 from facemix.training.config import TrainConfig
@@ -42,6 +43,7 @@ from facemix.training.state import Progress, load_state, save_state
 from facemix.vae.checkpoint import save_checkpoint
 from facemix.vae.losses import negative_elbo, region_weights
 from facemix.vae.networks import VAE, count_parameters
+from facemix.vae.precision import use_bf16
 
 Say = Callable[[str], None]
 
@@ -82,13 +84,38 @@ def train(
         The finished checkpoint's folder, or None when the time limit came first.
 
     Raises:
-        DatasetError, CheckpointCorrupt: see `load_split` and `load_state`.
+        DatasetError, CheckpointCorrupt: see `load_split` and `load_state`; or the crops have another size.
+        ConfigError: the processes cannot share a batch evenly, or the training diverges.
     """
-    started = time.monotonic()
     world = World.from_torchrun()
     device = pick_device(config.device, world)
-    if world.size > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    if config.batch_size % world.size:
+        raise ConfigError(
+            f"a batch of {config.batch_size} images cannot be shared evenly by {world.size} processes",
+            hint="choose a batch size that is a multiple of the number of processes",
+        )
+    with _process_group(world, device):
+        return _train(config, data, run, world, device, time_limit=time_limit, say=say, on_progress=on_progress)
+
+
+def _train(
+    config: TrainConfig,
+    data: Path,
+    run: Path,
+    world: World,
+    device: torch.device,
+    *,
+    time_limit: float | None,
+    say: Say,
+    on_progress: Callable[[int, int], None],
+) -> Path | None:
+    started = time.monotonic()
+    summary = read_summary(data)
+    if summary["crop_size"] != config.vae.crop_size:
+        raise DatasetError(
+            f"the crops in {data} are {summary['crop_size']} pixels wide, the network takes {config.vae.crop_size}",
+            hint=f"prepare the photographs into another folder with `facemix prepare --size {config.vae.crop_size}`",
+        )
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
     vae = VAE(config.vae).to(device, memory_format=torch.channels_last)
@@ -100,7 +127,6 @@ def train(
         weight_decay=config.weight_decay,
         fused=True,
     )
-    summary = read_summary(data)
     fingerprint = _fingerprint(config, summary)
     state_path, progress = run / "state.safetensors", Progress()
     if state_path.exists():
@@ -120,9 +146,10 @@ def train(
     generator = torch.Generator(device)
     per_process = config.batch_size // world.size
     batches = epoch_batches(len(faces), config.batch_size, seed=config.seed, start=progress.step)
-    last_saved, finished = time.monotonic(), False
+    last_saved, finished = time.monotonic(), progress.images >= config.images
     seconds_before = progress.seconds
     evaluations = progress.images // config.evaluate_images
+    figures = evaluate(average, validation, device) if log and finished else {}
     while not finished:
         generator.manual_seed((config.seed * 7_919 + progress.step) * 64 + world.rank)
         mine = next(batches)[world.rank * per_process : (world.rank + 1) * per_process]
@@ -145,7 +172,7 @@ def train(
         if not torch.isfinite(norm):
             raise ConfigError(
                 f"the gradient is {norm} at step {progress.step} with a learning rate of {config.learning_rate}",
-                hint="lower the learning rate; the run goes on from its last saved state in a folder of its own",
+                hint="lower the learning rate and begin again in another folder",
             )
         optimizer.step()
         progress.step += 1
@@ -179,9 +206,12 @@ def train(
                 save_state(state_path, vae, average, optimizer, progress, fingerprint=fingerprint)
                 last_saved = time.monotonic()
         if out_of_time and not finished:
+            if log:
+                log.close()
             return None
     if not log:
         return None
+    log.close()
     folder = run / "checkpoint"
     export(folder, average, config, summary, figures, progress)
     return folder
@@ -240,7 +270,7 @@ def evaluate(vae: VAE, faces: FaceSet, device: torch.device) -> dict[str, float]
     return {
         "psnr": float(torch.cat(psnr).mean()),
         "kl": float(torch.cat(kl).mean()),
-        "active_units": float((torch.cat(means).var(0) > 0.01).sum()),
+        "active_units": float((torch.cat(means).var(0, correction=0) > 0.01).sum()),
     }
 
 
@@ -284,6 +314,19 @@ def code_version() -> str:
     return f"{__version__}+{commit}"
 
 
+@contextmanager
+def _process_group(world: World, device: torch.device) -> Iterator[None]:
+    """Joins the processes of a run, and parts from them at its end; nothing to do for one process alone."""
+    if world.size == 1 or dist.is_initialized():
+        yield
+        return
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
 def _fingerprint(config: TrainConfig, summary: dict[str, Any]) -> str:
     # How long a run is and how often it is looked at may change between its parts; what is computed may not.
     free = {"images", "checkpoint_seconds", "evaluate_images", "validation_images", "device", "precision"}
@@ -298,19 +341,9 @@ def _eyes_and_mouth(config: TrainConfig) -> torch.Tensor:
 
 
 def _autocast(config: TrainConfig, device: torch.device) -> AbstractContextManager:
-    fast = device.type == "cuda" or has_bf16_units()
-    if config.precision == "bf16" or (config.precision == "auto" and fast):
+    if use_bf16(config.precision, device.type):
         return torch.autocast(device.type, torch.bfloat16)
     return nullcontext()
-
-
-def has_bf16_units() -> bool:
-    """Whether this CPU computes in bfloat16 natively; emulated it is several times slower than float32."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 @torch.no_grad()
@@ -356,8 +389,9 @@ class _Log:
         grids = {
             "reconstructions": reconstruction_grid(vae, images),
             "samples": sample_grid(vae),
-            "interpolations": interpolation_grid(vae, images[:16]),
         }
+        if len(images) > 1:
+            grids["interpolations"] = interpolation_grid(vae, images[:16])
         for name, grid in grids.items():
             pixels = to_pixels(grid[None])[0]
             Image.fromarray(pixels).save(self._grids / f"{progress.images:09d}-{name}.png")
@@ -365,3 +399,7 @@ class _Log:
                 self._board.add_image(name, pixels, progress.images, dataformats="HWC")
         if self._board:
             self._board.flush()
+
+    def close(self) -> None:
+        if self._board:
+            self._board.close()

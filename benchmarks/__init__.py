@@ -1,0 +1,1 @@
+"""Programs that measure or draw; run as ``python -m benchmarks.NAME``."""
