@@ -22,9 +22,10 @@ lint: $(VENV)/.test
 doctor: $(VENV)/.serve
 	$(VENV)/bin/facemix doctor
 
-# The pictures of README.md, drawn by the shipped checkpoint.
+# The pictures and figures of README.md, from the shipped checkpoint. DATA=folder adds the faces of its test split.
 examples: $(VENV)/.test
-	$(VENV)/bin/python -m benchmarks.examples
+	$(VENV)/bin/python -m benchmarks.examples $(if $(DATA),--data $(DATA))
+	$(VENV)/bin/python -m benchmarks.figures
 
 clean:
 	rm -rf $(VENV)

@@ -25,7 +25,6 @@ from facemix.faces.centerface import CenterFace
 from facemix.faces.finder import FaceFinder
 from facemix.imaging.encode import encode_image
 from facemix.mixing.interpolation import interpolate
-from facemix.mixing.prior import sample_prior
 from facemix.serving.engine import Engine, engine_from_settings
 from facemix.settings import load_settings
 
@@ -42,9 +41,9 @@ def main() -> None:
     engine = engine_from_settings(load_settings())
 
     crop = portrait_crop(engine.crop_size)
-    z = torch.stack([engine.encode(crop[None])[0], sample_prior(SAMPLE, engine.latent_size)])
+    z = torch.stack([engine.encode(crop[None])[0], engine.draw(SAMPLE)])
     save(options.out / "mix.png", row([crop, *path(engine, z, 7)]))
-    draws = engine.decode(torch.stack([sample_prior(number, engine.latent_size) for number in range(24)]))
+    draws = engine.decode(torch.stack([engine.draw(number) for number in range(24)]))
     save(options.out / "samples.png", column([row(draws[start : start + 8]) for start in range(0, 24, 8)]))
     if options.data:
         save(options.out / "unseen.png", unseen(engine, options.data))

@@ -179,11 +179,7 @@ def test_the_environment_is_read_in_one_place():
 
 def test_the_trainer_reads_what_torchrun_says_and_nothing_else():
     tree = SOURCES["facemix.training.trainer"]
-    (reader,) = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef) and node.name == "from_torchrun"
-    ]
+    (reader,) = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "from_torchrun"]
     names = {node.value for node in ast.walk(reader) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     assert names - {ast.get_docstring(reader, clean=False)} == TORCHRUN_VARIABLES
     everywhere, here = (environment_reads("trainer", part) for part in (tree, reader))

@@ -47,6 +47,7 @@ def _slerp(z: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
     J. Fillmore, "Spherical Averages and Applications to Spherical Splines", 2001, algorithm A1); for two
     parents it is the slerp of K. Shoemake (1985).
     """
+    z, w = z[w > 0], w[w > 0]  # a parent without weight must not decide about the special cases either
     norms = z.norm(dim=1)
     if bool((norms < 1e-9).any()):
         return w @ z  # the zero latent has no direction

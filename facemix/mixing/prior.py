@@ -1,4 +1,7 @@
-"""Faces of nobody: draws from the prior, numbered so that each can be had again."""
+"""The noise behind faces of nobody, numbered so that each can be had again.
+
+The model's own density (`facemix.vae.prior`) turns it into latents.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ import torch
 TEMPERATURE = 0.8
 
 
-def sample_prior(number: int, latent_size: int, *, seed: int = 0) -> torch.Tensor:
-    """Draw `number` under `seed`: (Z,) float32, the same on every machine and in every release.
+def sample_noise(number: int, latent_size: int, *, seed: int = 0) -> torch.Tensor:
+    """Draw `number` under `seed`: (Z,) float32, deviation `TEMPERATURE`, the same on every machine, in every release.
 
     Each number has a stream of its own, so that draw 40 does not need the 39 before it. The streams are those of
     Philox keyed by number and seed: its bits are fixed by its definition (J. Salmon et al., "Parallel Random
@@ -20,7 +23,7 @@ def sample_prior(number: int, latent_size: int, *, seed: int = 0) -> torch.Tenso
     """
     pairs = -(-latent_size // 2)
     bits = np.random.Philox(key=[number, seed]).random_raw(2 * pairs)
-    u, v = ((bits >> 11) * 2.0**-53).reshape(2, pairs)  # in [0, 1)
+    u, v = ((bits >> 11) * 2.0**-53).reshape(pairs, 2).T  # in [0, 1)
     radius, angle = np.sqrt(-2 * np.log1p(-u)), 2 * np.pi * v  # G. Box, M. Muller, 1958
-    normal = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:latent_size]
+    normal = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).ravel()[:latent_size]
     return torch.from_numpy((TEMPERATURE * normal).astype(np.float32))

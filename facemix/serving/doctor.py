@@ -16,7 +16,6 @@ from PIL import features
 from facemix.errors import FacemixError
 from facemix.faces.centerface import CenterFace
 from facemix.faces.finder import FaceFinder
-from facemix.mixing.prior import sample_prior
 from facemix.resources import resource_dir
 from facemix.serving.engine import Engine, engine_from_settings
 from facemix.settings import Settings
@@ -127,7 +126,7 @@ def _model(settings: Settings) -> Finding:
 
 def _faces_among_samples(engine: Engine) -> int:
     finder = FaceFinder(CenterFace())
-    z = torch.stack([sample_prior(number, engine.latent_size) for number in range(_SAMPLES)])
+    z = torch.stack([engine.draw(number) for number in range(_SAMPLES)])
     return sum(bool(finder.find(image)) for image in engine.decode(z))
 
 

@@ -11,6 +11,7 @@ import torch
 
 from facemix.errors import InstallationError
 from facemix.imaging.arrays import to_pixels, to_tensor
+from facemix.mixing.prior import sample_noise
 from facemix.mixing.recipe import ModelIdentity
 from facemix.resources import resource_dir
 from facemix.settings import Settings
@@ -50,6 +51,7 @@ class Engine:
             torch.set_num_threads(threads)
         self._device = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
         self._bf16 = use_bf16(precision, self._device.type)
+        self._prior = checkpoint.prior
         self._vae = checkpoint.vae.to(self._device, memory_format=torch.channels_last)
         # Two forward passes at once on the same cores are slower than one after the other.
         self._turn = threading.Lock()
@@ -77,6 +79,10 @@ class Engine:
         """Latents, (N, Z) float32, to pictures, (N, S, S, 3) uint8 RGB."""
         with self._turn, torch.inference_mode(), self._autocast():
             return to_pixels(self._vae.decode(z.to(self._device)).float())
+
+    def draw(self, number: int, *, seed: int = 0) -> torch.Tensor:
+        """Draw `number` from the model's prior under `seed`: a latent, (Z,) float32."""
+        return self._prior.latents(sample_noise(number, self.latent_size, seed=seed)[None])[0]
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16)

@@ -22,7 +22,6 @@ from facemix.faces.finder import FaceFinder
 from facemix.faces.quality import measure, refusal
 from facemix.imaging.decode import DecodeLimits, decode_image
 from facemix.mixing.interpolation import interpolate
-from facemix.mixing.prior import sample_prior
 from facemix.mixing.recipe import (
     Interpolation,
     ModelIdentity,
@@ -149,7 +148,7 @@ class Mixer:
 
     def sample(self, number: int, *, seed: int = 0) -> np.ndarray:
         """A face of nobody, (S, S, 3) uint8 RGB: draw `number` from the prior under `seed`."""
-        return self._engine.decode(sample_prior(number, self._engine.latent_size, seed=seed)[None])[0]
+        return self._engine.decode(self._engine.draw(number, seed=seed)[None])[0]
 
     def _check_parents(self, parents: Sequence[ParentInput]) -> None:
         if not 2 <= len(parents) <= self._max_parents:
@@ -180,7 +179,7 @@ class Mixer:
             if face.chosen is not None:
                 rows.append(self._engine.encode(face.chosen.crop[None])[0])
             else:
-                rows.append(sample_prior(parent.number, self._engine.latent_size, seed=seed))
+                rows.append(self._engine.draw(parent.number, seed=seed))
         return torch.stack(rows)
 
     def _recipe(

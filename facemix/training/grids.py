@@ -49,12 +49,11 @@ def reconstruction_grid(vae: VAE, images: torch.Tensor, columns: int = 8) -> tor
     It shows the photographs: for the eyes of whoever trains, never to be published.
     """
     decoded = vae.decode(vae.encode(images).mode()).clamp(-1, 1)
-    rows = []
+    columns, rows = min(columns, len(images)), []
     for start in range(0, len(images), columns):
         for row in (images[start : start + columns], decoded[start : start + columns]):
             # An incomplete row is filled up, or the reconstructions would begin beside their photographs.
-            missing = min(columns, len(images)) - len(row)
-            rows += [row, row.new_full((missing, *row.shape[1:]), -1.0)]
+            rows += [row, row.new_full((columns - len(row), *row.shape[1:]), -1.0)]
     return tile(torch.cat(rows), columns)
 
 

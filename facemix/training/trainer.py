@@ -44,6 +44,7 @@ from facemix.vae.checkpoint import save_checkpoint
 from facemix.vae.losses import negative_elbo, region_weights
 from facemix.vae.networks import VAE, count_parameters
 from facemix.vae.precision import use_bf16
+from facemix.vae.prior import LatentPrior
 
 Say = Callable[[str], None]
 
@@ -213,13 +214,14 @@ def _train(
         return None
     log.close()
     folder = run / "checkpoint"
-    export(folder, average, config, summary, figures, progress)
+    export(folder, average, fit_prior(average, faces, device), config, summary, figures, progress)
     return folder
 
 
 def export(
     folder: Path,
     average: VAE,
+    prior: LatentPrior,
     config: TrainConfig,
     summary: dict[str, Any],
     figures: dict[str, float],
@@ -229,6 +231,7 @@ def export(
     save_checkpoint(
         folder,
         average,
+        prior=prior,
         name=config.name,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         training={
@@ -247,6 +250,18 @@ def export(
         metrics={name: round(value, 4) for name, value in figures.items()},
         code_version=code_version(),
         licence=summary["licence"],
+    )
+
+
+@torch.no_grad()
+def fit_prior(vae: VAE, faces: FaceSet, device: torch.device) -> LatentPrior:
+    """The density of the training faces' latents; N(0, I) where they are too few to measure it."""
+    if len(faces) <= vae.config.latent_size:
+        return LatentPrior.standard(vae.config.latent_size)
+    posteriors = [vae.encode(as_images(chunk, device)) for chunk in faces.images.split(64)]
+    return LatentPrior.fit(
+        torch.cat([posterior.mean for posterior in posteriors]),
+        torch.cat([posterior.logvar.exp() for posterior in posteriors]),
     )
 
 

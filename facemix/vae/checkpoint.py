@@ -20,6 +20,7 @@ from safetensors.torch import load, save
 from facemix.errors import CheckpointCorrupt, CheckpointMissing
 from facemix.vae.config import VAEConfig
 from facemix.vae.networks import VAE
+from facemix.vae.prior import LatentPrior
 
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "card.json"
@@ -49,19 +50,24 @@ class Checkpoint:
     """A loaded model with its card. `vae` is in evaluation mode, float32, on the CPU."""
 
     vae: VAE
+    prior: LatentPrior
     card: Card
     folder: Path
 
 
-def save_checkpoint(folder: Path, vae: VAE, *, half: bool = True, **card: Any) -> Card:
+def save_checkpoint(
+    folder: Path, vae: VAE, *, prior: LatentPrior | None = None, half: bool = True, **card: Any
+) -> Card:
     """Writes weights and card; each file appears whole or not at all.
 
     Args:
+        prior: where new latents are drawn; None stores none, and N(0, I) holds.
         half: store float16: half the size, for an output error of less than one grey level.
         card: the card's fields, without `weights_sha256` and `config`, which are filled in here.
     """
+    parts = vae.state_dict() | (prior.tensors() if prior else {})
     dtype = torch.float16 if half else torch.float32
-    tensors = {name: value.detach().cpu().to(dtype).contiguous() for name, value in vae.state_dict().items()}
+    tensors = {name: value.detach().cpu().to(dtype).contiguous() for name, value in parts.items()}
     data = save(tensors)
     full = Card(weights_sha256=hashlib.sha256(data).hexdigest(), config=vae.config, **card)
     folder.mkdir(parents=True, exist_ok=True)
@@ -96,6 +102,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         )
     try:
         tensors = {name: value.float() for name, value in load(data).items()}
+        prior = _take_prior(tensors, card.config.latent_size)
         with torch.device("meta"):
             vae = VAE(card.config)
         vae.load_state_dict(tensors, strict=True, assign=True)
@@ -104,7 +111,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             f"the weights in {folder} do not fit the network that the card describes: {_first_line(error)}",
             hint="card and weights belong to different checkpoints, or to a newer facemix",
         ) from error
-    return Checkpoint(vae.eval().requires_grad_(False), card, folder)
+    return Checkpoint(vae.eval().requires_grad_(False), prior, card, folder)
 
 
 def read_card(folder: Path) -> Card:
@@ -139,6 +146,16 @@ def newest_checkpoint(root: Path) -> Path:
             hint="check out the repository again, or train one with `facemix train`",
         )
     return max(folders, key=lambda folder: (read_card(folder).created, folder.name))
+
+
+def _take_prior(tensors: dict[str, torch.Tensor], latent_size: int) -> LatentPrior:
+    """Takes the prior's tensors out of `tensors`; N(0, I) where there are none."""
+    mean, scale = tensors.pop("prior.mean", None), tensors.pop("prior.scale", None)
+    if mean is None and scale is None:
+        return LatentPrior.standard(latent_size)
+    if mean is None or scale is None or (*mean.shape, *scale.shape) != (latent_size,) * 3:
+        raise ValueError(f"the prior is incomplete or not one of {latent_size} dimensions")
+    return LatentPrior(mean, scale)
 
 
 def _missing(path: Path, error: OSError) -> CheckpointMissing:

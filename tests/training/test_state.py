@@ -26,7 +26,8 @@ class Run:
         (reconstruction - images).square().mean().backward()
         self.optimizer.step()
 
-    def save(self, path, progress=Progress(3, 48, 1.5)):
+    def save(self, path, progress=None):
+        progress = progress or Progress(3, 48, 1.5)
         save_state(path, self.model, self.average, self.optimizer, progress, fingerprint=FINGERPRINT)
 
     def load(self, path, fingerprint=FINGERPRINT):

@@ -1,0 +1,27 @@
+import pytest
+from tiny import tiny_checkpoint
+
+from facemix.faces.centerface import CenterFace
+from facemix.faces.finder import FaceFinder
+from facemix.serving.engine import Engine
+from facemix.serving.mixer import Mixer
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory):
+    return tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"))
+
+
+@pytest.fixture(scope="session")
+def engine(checkpoint):
+    return Engine(checkpoint, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def finder():
+    return FaceFinder(CenterFace(threads=1))
+
+
+@pytest.fixture(scope="session")
+def mixer(engine, finder):
+    return Mixer(engine, finder)

@@ -1,0 +1,114 @@
+import socket
+
+import pytest
+from tiny import tiny_checkpoint
+
+from facemix.errors import InstallationError
+from facemix.serving import doctor
+from facemix.settings import Settings
+
+CHECKS = [
+    "python",
+    "torch",
+    "torchvision",
+    "image formats",
+    "templates and static files",
+    "face detector",
+    "model",
+    "address",
+]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def report(**settings):
+    settings = {"device": "cpu", "port": free_port(), **settings}
+    return {finding.check: finding for finding in doctor.examine(Settings(**settings))}
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory):
+    """The report about an installation whose model is not trained."""
+    return report(checkpoint=tiny_checkpoint(tmp_path_factory.mktemp("untrained")))
+
+
+def test_every_part_is_looked_at_in_order(usual):
+    assert list(usual) == CHECKS
+
+
+def test_a_whole_installation_is_in_order_but_for_its_untrained_model(usual):
+    assert {check: finding.verdict for check, finding in usual.items()} == dict.fromkeys(CHECKS, "ok") | {
+        "model": "fail"
+    }
+    assert "none of 8 faces" in usual["model"].message
+    assert "FACEMIX_CHECKPOINT" in usual["model"].hint
+
+
+def test_a_model_whose_samples_are_faces_is_in_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor, "_faces_among_samples", lambda engine: 5)
+    found = report(checkpoint=tiny_checkpoint(tmp_path))["model"]
+    assert found.verdict == "ok"
+    assert "5 of 8" in found.message
+    assert "tiny@" in found.message
+
+
+def test_a_missing_checkpoint_is_told_and_nothing_else_suffers(tmp_path):
+    found = report(checkpoint=tmp_path / "nowhere")
+    assert list(found) == CHECKS
+    assert found["model"].verdict == "fail"
+    assert "nowhere" in found["model"].message
+    assert "FACEMIX_CHECKPOINT" in found["model"].hint
+    assert found["address"].verdict == "ok"
+
+
+def test_a_defect_in_a_check_is_a_finding(monkeypatch, tmp_path):
+    def broken(**options):
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr(doctor, "CenterFace", broken)
+    found = report(checkpoint=tmp_path)
+    assert (found["face detector"].verdict, found["face detector"].message) == ("fail", "RuntimeError: no such kernel")
+    assert list(found) == CHECKS
+
+
+def test_a_refusal_in_a_check_keeps_its_hint(monkeypatch, tmp_path):
+    def missing(name):
+        raise InstallationError(f"the folder {name!r} is missing", hint="install facemix again")
+
+    monkeypatch.setattr(doctor, "resource_dir", missing)
+    found = report(checkpoint=tmp_path)["templates and static files"]
+    assert (found.verdict, found.hint) == ("fail", "install facemix again")
+
+
+@pytest.mark.parametrize("lacking", ["webp", "littlecms2"])
+def test_a_pillow_without_a_codec_is_named(monkeypatch, tmp_path, lacking):
+    monkeypatch.setattr(doctor.features, "check", lambda name: name != lacking)
+    found = report(checkpoint=tmp_path)["image formats"]
+    assert found.verdict == "fail"
+    assert lacking in found.message
+    assert "pillow" in found.hint
+
+
+def test_formats_that_are_switched_on_are_looked_for(monkeypatch, tmp_path):
+    assert report(checkpoint=tmp_path, allow_heif=True, allow_avif=True)["image formats"].message.endswith("HEIC, AVIF")
+
+    def lacks(name):
+        raise doctor.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor.features, "check", lambda name: name != "avif")
+    assert "AVIF" in report(checkpoint=tmp_path, allow_avif=True)["image formats"].message
+    monkeypatch.setattr(doctor.metadata, "version", lacks)
+    found = report(checkpoint=tmp_path, allow_heif=True)
+    assert "facemix[heif]" in found["image formats"].hint
+    # A missing torchvision is harmless.
+    assert found["torchvision"].verdict == "ok"
+
+
+def test_a_taken_address_is_a_note_with_what_to_do(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        found = report(checkpoint=tmp_path, port=taken.getsockname()[1])["address"]
+    assert found.verdict == "note"
+    assert "FACEMIX_PORT" in found.hint

@@ -1,0 +1,371 @@
+import hashlib
+import math
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import numpy as np
+import pytest
+import torch
+from draw_golden import GOLDEN, PICTURES, golden_mixer
+from files import cmyk_jpeg, jpeg, png, sideways_jpeg, text_named_jpg, truncated
+from PIL import Image
+from portraits import LANDMARKS, cat, crowd, far_away, head, other, portrait
+from tiny import TINY
+
+from facemix.errors import (
+    FaceChoiceInvalid,
+    FaceNotFound,
+    FaceTooSmall,
+    ImageCorrupt,
+    ImageEmpty,
+    ImageTooLarge,
+    ImageUnsupported,
+    RecipeInvalid,
+)
+from facemix.faces.align import TEMPLATE, Alignment, apply
+from facemix.imaging.decode import DecodeLimits
+from facemix.mixing.interpolation import interpolate
+from facemix.mixing.prior import sample_noise
+from facemix.mixing.recipe import Recipe
+from facemix.serving.mixer import Mixer, mixer_from_settings
+from facemix.serving.types import PhotoInput, SampleInput
+from facemix.settings import Settings
+
+HEAD, OTHER, CROWD, CAT = png(head()), png(other()), png(crowd()), png(cat())
+
+
+def a(weight=1.0, **changes):
+    return PhotoInput(**{"data": HEAD, "where": "face_a", "weight": weight, **changes})
+
+
+def b(weight=1.0, **changes):
+    return PhotoInput(**{"data": OTHER, "where": "face_b", "weight": weight, **changes})
+
+
+def far_apart(first, second):
+    """Mean difference in levels."""
+    return float(np.abs(first.astype(int) - second).mean())
+
+
+def reconstruction(mixer, engine, photo):
+    return engine.decode(engine.encode(mixer.find_faces(photo).faces[0].crop[None]))[0]
+
+
+# --- finding -----------------------------------------------------------------------------------------------
+
+
+def test_the_crop_has_the_models_size_and_the_eyes_in_their_places(mixer):
+    photo = mixer.find_faces(PhotoInput(png(portrait()), "portrait"))
+    (found,) = photo.faces
+    assert (photo.width, photo.height) == (512, 512)
+    assert photo.sha256 == hashlib.sha256(png(portrait())).hexdigest()
+    assert found.index == 0
+    assert found.refusal is None
+    assert found.crop.shape == (TINY.crop_size, TINY.crop_size, 3)
+    assert np.abs(found.face.landmarks - LANDMARKS).max() < 4
+    placed = apply(Alignment.from_landmarks(found.face.landmarks, TINY.crop_size).matrix, LANDMARKS)
+    assert np.abs(placed[[0, 1, 3, 4]] / TINY.crop_size - TEMPLATE).max() < 0.06
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_a_sideways_phone_photo_gives_the_same_crop(mixer, orientation):
+    upright = mixer.find_faces(PhotoInput(jpeg(head()), "upright"))
+    turned = mixer.find_faces(PhotoInput(sideways_jpeg(head(), orientation), "turned"))
+    assert (turned.width, turned.height) == (upright.width, upright.height)
+    assert far_apart(turned.faces[0].crop, upright.faces[0].crop) < 2
+    assert any("EXIF" in note for note in turned.notes)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_turned_photo_without_a_tag_gives_the_same_crop(mixer, turns):
+    upright = mixer.find_faces(a()).faces[0]
+    turned = mixer.find_faces(PhotoInput(png(np.rot90(head(), turns).copy()), "turned")).faces[0]
+    assert far_apart(turned.crop, upright.crop) < 4
+    lean = {1: -90, 2: 180, 3: 90}[turns]
+    assert math.cos(math.radians(turned.quality.roll - lean)) > 0.99
+
+
+def test_all_faces_are_offered_largest_first(mixer):
+    photo = mixer.find_faces(PhotoInput(CROWD, "crowd"))
+    assert [found.index for found in photo.faces] == [0, 1]
+    assert photo.faces[0].face.size > 1.5 * photo.faces[1].face.size
+    assert photo.faces[0].face.landmarks[:, 0].max() < 300 < photo.faces[1].face.landmarks[:, 0].min()
+
+
+def test_a_face_that_the_gates_refuse_is_still_shown(mixer):
+    found = mixer.find_faces(PhotoInput(png(far_away()), "far")).faces[0]
+    assert isinstance(found.refusal, FaceTooSmall)
+    assert found.crop.shape == (TINY.crop_size, TINY.crop_size, 3)
+
+
+def test_huge_photographs_are_reduced_before_faces_are_looked_for(engine, finder):
+    limits = DecodeLimits(max_side=200)
+    photo = Mixer(engine, finder, limits=limits).find_faces(PhotoInput(png(portrait()), "portrait"))
+    assert (photo.width, photo.height) == (200, 200)
+    assert photo.faces[0].face.box[2] < 200
+    assert any("reduced" in note for note in photo.notes)
+
+
+# --- mixing ------------------------------------------------------------------------------------------------
+
+
+def test_the_same_photos_give_the_same_face(mixer):
+    first, second = mixer.mix([a(0.3), b(0.7)]), mixer.mix([a(0.3), b(0.7)])
+    np.testing.assert_array_equal(first.image, second.image)
+    assert first.recipe == second.recipe
+
+
+@pytest.mark.parametrize("interpolation", ["lerp", "slerp"])
+def test_weights_of_0_and_1_give_the_parents_own_reconstructions_exactly(mixer, engine, interpolation):
+    of_a, of_b = reconstruction(mixer, engine, a()), reconstruction(mixer, engine, b())
+    assert far_apart(of_a, of_b) > 3
+    np.testing.assert_array_equal(mixer.mix([a(1), b(0)], interpolation=interpolation).image, of_a)
+    np.testing.assert_array_equal(mixer.mix([a(0), b(1)], interpolation=interpolation).image, of_b)
+    np.testing.assert_array_equal(mixer.mix([a(0), b(0.25)], interpolation=interpolation).image, of_b)
+
+
+def test_the_mix_is_the_decoded_interpolation_of_the_latents(mixer, engine):
+    crops = [mixer.find_faces(photo).faces[0].crop for photo in (a(), b())]
+    z = torch.cat([engine.encode(crop[None]) for crop in crops])
+    for interpolation in ("lerp", "slerp"):
+        expected = engine.decode(interpolate(z, (0.25, 0.75), interpolation)[None])[0]
+        np.testing.assert_array_equal(mixer.mix([a(0.25), b(0.75)], interpolation=interpolation).image, expected)
+
+
+def test_weights_are_shares(mixer):
+    np.testing.assert_array_equal(mixer.mix([a(1), b(3)]).image, mixer.mix([a(0.25), b(0.75)]).image)
+
+
+def test_swapped_parents_with_swapped_weights_give_the_same_face(mixer):
+    first, second = mixer.mix([a(0.2), b(0.8)]), mixer.mix([b(0.8), a(0.2)])
+    assert np.abs(first.image.astype(int) - second.image).max() <= 1
+    assert [parent.where for parent in first.parents] == ["face_a", "face_b"]
+    assert [parent.where for parent in second.parents] == ["face_b", "face_a"]
+
+
+def test_three_parents_mix(mixer, engine):
+    parents = [a(0.5), b(0.3), SampleInput(4, "sample:4", weight=0.2)]
+    result = mixer.mix(parents, seed=9)
+    z = torch.stack(
+        [
+            *(engine.encode(mixer.find_faces(photo).faces[0].crop[None])[0] for photo in (a(), b())),
+            sample_noise(4, TINY.latent_size, seed=9),
+        ]
+    )
+    np.testing.assert_array_equal(result.image, engine.decode(interpolate(z, (0.5, 0.3, 0.2))[None])[0])
+    assert result.recipe.weights == (0.5, 0.3, 0.2)
+    assert result.parents[2].photo is None
+
+
+def test_a_chosen_face_is_the_one_that_is_mixed(mixer, engine):
+    faces = mixer.find_faces(PhotoInput(CROWD, "crowd")).faces
+    for index in (0, 1):
+        result = mixer.mix([PhotoInput(CROWD, "crowd", face=index, weight=1), b(0)])
+        np.testing.assert_array_equal(result.image, engine.decode(engine.encode(faces[index].crop[None]))[0])
+        assert result.parents[0].chosen.index == index
+        assert result.recipe.parents[0].face == index
+    assert mixer.mix([PhotoInput(CROWD, "crowd"), b()]).parents[0].chosen.index == 0
+
+
+def test_samples_are_the_faces_of_their_number_and_seed(mixer):
+    result = mixer.mix([SampleInput(2, "sample:2", weight=0), SampleInput(3, "sample:3", weight=1)], seed=5)
+    np.testing.assert_array_equal(result.image, mixer.sample(3, seed=5))
+    assert far_apart(mixer.sample(3, seed=5), mixer.sample(3, seed=6)) > 1
+    assert far_apart(mixer.sample(3, seed=5), mixer.sample(4, seed=5)) > 1
+
+
+def test_where_the_time_went_is_told(mixer):
+    assert list(mixer.mix([a(), b()]).stage_ms) == ["faces", "encode", "decode"]
+
+
+# --- the strip ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("interpolation", ["lerp", "slerp"])
+def test_every_frame_of_a_strip_is_the_mix_of_its_weight(mixer, interpolation):
+    strip = mixer.strip(a(), b(), steps=5, interpolation=interpolation)
+    assert strip.frames.shape == (5, TINY.crop_size, TINY.crop_size, 3)
+    assert strip.weights == (0.0, 0.25, 0.5, 0.75, 1.0)
+    for frame, weight, recipe in zip(strip.frames, strip.weights, strip.recipes, strict=True):
+        result = mixer.mix([a(1 - weight), b(weight)], interpolation=interpolation)
+        # The latents are equal bit for bit, but the frames are decoded together, and a convolution over many
+        # pictures may add its numbers up in another order.
+        difference = np.abs(frame.astype(int) - result.image)
+        assert difference.max() <= 1
+        assert (difference > 0).mean() < 0.01
+        assert recipe == result.recipe
+
+
+def test_a_strip_takes_no_notice_of_weights(mixer):
+    strip = mixer.strip(a(0), b(5), steps=3)
+    np.testing.assert_array_equal(strip.frames, mixer.strip(a(), b(), steps=3).frames)
+
+
+def test_a_strip_goes_from_the_first_to_the_second(mixer, engine):
+    strip = mixer.strip(b(), a(), steps=2)
+    assert [parent.where for parent in strip.parents] == ["face_b", "face_a"]
+    assert far_apart(strip.frames[0], reconstruction(mixer, engine, b())) < 0.01
+    assert far_apart(strip.frames[1], reconstruction(mixer, engine, a())) < 0.01
+
+
+@pytest.mark.parametrize("steps", [-1, 0, 1, 10])
+def test_a_strip_has_as_many_frames_as_the_operator_allows(engine, finder, steps):
+    mixer = Mixer(engine, finder, max_steps=9)
+    with pytest.raises(RecipeInvalid, match=f"steps is {steps}") as caught:
+        mixer.strip(a(), b(), steps=steps)
+    assert caught.value.where == "steps"
+    assert "2 to 9" in caught.value.hint
+
+
+# --- the recipe --------------------------------------------------------------------------------------------
+
+
+def test_the_recipe_names_everything_that_decides_the_face(mixer, engine):
+    recipe = mixer.mix([a(0.25), SampleInput(6, "sample:6", weight=0.75)], interpolation="slerp", seed=11).recipe
+    assert recipe.model_dump(mode="json") == {
+        "version": 1,
+        "model": {"name": "tiny", "weights": engine.identity.weights, "latent_schema": 1},
+        "parents": [
+            {"kind": "photo", "sha256": hashlib.sha256(HEAD).hexdigest(), "face": 0, "weight": 0.25},
+            {"kind": "sample", "number": 6, "weight": 0.75},
+        ],
+        "interpolation": "slerp",
+        "seed": 11,
+    }
+    assert Recipe.from_json(recipe.to_json()) == recipe
+
+
+def test_the_recipes_hash_is_the_same_in_every_release():
+    parents = [{"kind": "photo", "sha256": "ab" * 32, "face": 1, "weight": 0.25}]
+    parents += [{"kind": "sample", "number": 6, "weight": 0.75}]
+    model = {"name": "tiny", "weights": "cd" * 32, "latent_schema": 1}
+    recipe = Recipe.model_validate({"model": model, "parents": parents})
+    assert recipe.hash == "466d0ceebb37fe6ad9401baed8b67a9b929fd076562b0be521ad3bfc14827e62"
+
+
+def test_recipes_differ_where_the_faces_do(mixer):
+    seen = {
+        mixer.mix([a(0.5), b(0.5)]).recipe.hash,
+        mixer.mix([a(0.25), b(0.75)]).recipe.hash,
+        mixer.mix([b(0.5), a(0.5)]).recipe.hash,
+        mixer.mix([a(0.5), b(0.5)], interpolation="slerp").recipe.hash,
+        mixer.mix([a(0.5), PhotoInput(CROWD, "crowd", face=1, weight=0.5)]).recipe.hash,
+        mixer.mix([a(0.5), PhotoInput(CROWD, "crowd", face=0, weight=0.5)]).recipe.hash,
+    }
+    assert len(seen) == 6
+    assert mixer.mix([a(2), b(2)]).recipe.hash in seen
+
+
+# --- refusals ----------------------------------------------------------------------------------------------
+
+REFUSED = {
+    "nothing": (b"", ImageEmpty),
+    "text": (text_named_jpg(), ImageUnsupported),
+    "cut short": (truncated(jpeg(head())), ImageCorrupt),
+    "a cat": (CAT, FaceNotFound),
+    "far away": (png(far_away()), FaceTooSmall),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_refusal_names_the_photo_it_is_about(mixer, kind):
+    data, error = REFUSED[kind]
+    bad = PhotoInput(data, "photos/second.jpg")
+    for parents in ([a(), bad], [bad, a()]):
+        for ask in (mixer.mix, lambda parents: mixer.strip(*parents, steps=3)):
+            with pytest.raises(error) as caught:
+                ask(parents)
+            assert caught.value.where == "photos/second.jpg"
+            assert caught.value.hint
+
+
+def test_of_two_bad_photos_the_first_is_named(mixer):
+    with pytest.raises(ImageEmpty) as caught:
+        mixer.mix([PhotoInput(b"", "one"), PhotoInput(CAT, "two")])
+    assert caught.value.where == "one"
+
+
+@pytest.mark.parametrize("index", [-1, 2, 1000])
+def test_a_face_that_is_not_there_is_refused_with_the_ones_that_are(mixer, index):
+    with pytest.raises(FaceChoiceInvalid, match="the photo has 2") as caught:
+        mixer.mix([PhotoInput(CROWD, "crowd", face=index), b()])
+    assert caught.value.where == "crowd"
+    assert "0 (the largest) to 1" in caught.value.hint
+
+
+def test_the_operators_limits_hold(engine, finder):
+    mixer = Mixer(engine, finder, limits=DecodeLimits(max_bytes=1000), max_parents=2)
+    with pytest.raises(ImageTooLarge):
+        mixer.mix([a(), b()])
+    with pytest.raises(RecipeInvalid, match="3 faces were given") as caught:
+        mixer.mix([SampleInput(number, f"sample:{number}") for number in range(3)])
+    assert "2 to 2" in caught.value.hint
+
+
+@pytest.mark.parametrize("weights", [(0, 0), (-1, 2), (math.nan, 1), (math.inf, 1)])
+def test_weights_without_a_meaning_are_refused_before_any_work(mixer, weights):
+    with pytest.raises(RecipeInvalid):
+        mixer.mix([PhotoInput(b"", "empty", weight=weights[0]), PhotoInput(b"", "empty", weight=weights[1])])
+
+
+def test_one_face_is_no_mix(mixer):
+    with pytest.raises(RecipeInvalid, match="1 face"):
+        mixer.mix([a()])
+
+
+# --- threads, settings, golden pictures --------------------------------------------------------------------
+
+
+def test_eight_threads_each_get_their_own_face(mixer):
+    photos = [HEAD, OTHER, CROWD, cmyk_jpeg(head())]
+    jobs = [
+        [PhotoInput(photos[n % 4], f"{n}.first", weight=1 + n), PhotoInput(photos[(n + 1 + n // 4) % 4], f"{n}.second")]
+        for n in range(8)
+    ]
+    expected = [mixer.mix(job) for job in jobs]
+    assert len({result.image.tobytes() for result in expected}) == 8
+    together = Barrier(8)
+
+    def work(job):
+        together.wait(30)
+        return [mixer.mix(job) for _ in range(3)]
+
+    with ThreadPoolExecutor(8) as pool:
+        for results, right in zip(pool.map(work, jobs), expected, strict=True):
+            for result in results:
+                np.testing.assert_array_equal(result.image, right.image)
+                assert result.recipe == right.recipe
+                assert [parent.where for parent in result.parents] == [parent.where for parent in right.parents]
+
+
+def test_the_settings_reach_every_part(checkpoint):
+    settings = Settings(
+        checkpoint=checkpoint, device="cpu", max_upload_bytes=2048, max_parents=3, max_steps=4, max_image_pixels=5000
+    )
+    mixer = mixer_from_settings(settings)
+    assert mixer.model.name == "tiny"
+    assert mixer.card["name"] == "tiny"
+    with pytest.raises(ImageTooLarge):
+        mixer.find_faces(a())
+    with pytest.raises(RecipeInvalid, match="4 faces"):
+        mixer.mix([SampleInput(0, "sample")] * 4)
+    with pytest.raises(RecipeInvalid, match="steps is 5"):
+        mixer.strip(SampleInput(0, "a"), SampleInput(1, "b"), steps=5)
+
+
+@pytest.fixture(scope="module")
+def of_release():
+    return golden_mixer()
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_pictures_are_those_of_earlier_releases(of_release, name):
+    """`tests/draw_golden.py` draws them anew where a change is meant."""
+    with Image.open(GOLDEN / f"{name}.png") as image:
+        golden = np.asarray(image)
+    drawn = PICTURES[name](of_release)
+    assert drawn.shape == golden.shape
+    difference = np.abs(drawn.astype(int) - golden)
+    # Detector, resampling and convolutions round differently between processors.
+    assert difference.mean() < 1
+    assert difference.max() <= 12
