@@ -21,6 +21,7 @@ MEDIA_TYPES: dict[MediaType, tuple[str, ...]] = {
     "image/jpeg": (".jpg", ".jpeg"),
     "image/webp": (".webp",),
 }
+_LONGEST_SIDE = {"image/jpeg": 65_500, "image/webp": 16_383}  # what the formats themselves can hold
 
 
 def media_type_for_path(path: str | Path) -> MediaType:
@@ -47,13 +48,20 @@ def encode_image(pixels: np.ndarray, media_type: MediaType, quality: int = 92) -
         quality: 1 to 100, for JPEG and WebP; PNG loses nothing and takes no notice.
 
     Raises:
-        RequestInvalid: an unknown media type, or a quality out of range.
+        RequestInvalid: an unknown media type, a quality out of range, or more pixels on a side than the format can hold.
         ValueError: `pixels` has another shape or type (a mistake of the program, not of a person).
     """
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
         raise ValueError(f"pixels must be (H, W, 3) uint8, not {pixels.shape} {pixels.dtype}")
     if not 1 <= quality <= 100:
         raise RequestInvalid(f"the quality is {quality}", hint="choose a quality from 1 to 100")
+    longest = max(pixels.shape[:2])
+    if longest > _LONGEST_SIDE.get(media_type, longest):
+        raise RequestInvalid(
+            f"the result is {pixels.shape[1]} x {pixels.shape[0]} pixels; {media_type} holds at most "
+            f"{_LONGEST_SIDE[media_type]:,} on a side",
+            hint="ask for fewer frames, or for PNG",
+        )
     if media_type == "image/png":
         return _png(pixels)
     buffer = BytesIO()

@@ -247,7 +247,11 @@ async def model(request: Request) -> Response:
     card = {} if state.loaded is None else dict(state.loaded.card)
     sections = [
         (title, card_rows(card.get(key)))
-        for key, title in (("data", "Trained on"), ("metrics", "Measured"), ("config", "Built as"))
+        for key, title in (
+            ("data", "Trained on"),
+            ("metrics", "Measured on the validation split (psnr in dB, kl in nats)"),
+            ("config", "Built as"),
+        )
     ]
     return render(
         request,

@@ -97,3 +97,11 @@ def test_data_uri_carries_the_encoded_bytes():
     head, _, body = data_uri(scene(), "image/webp").partition(",")
     assert head == "data:image/webp;base64"
     assert base64.b64decode(body, validate=True) == encode_image(scene(), "image/webp")
+
+
+@pytest.mark.parametrize(("media_type", "longest"), [("image/webp", 16_383), ("image/jpeg", 65_500)])
+def test_a_picture_longer_than_its_format_can_hold_is_refused(media_type, longest):
+    assert encode_image(np.zeros((1, longest, 3), np.uint8), media_type)
+    for shape in ((1, longest + 1, 3), (longest + 1, 1, 3)):
+        with pytest.raises(RequestInvalid, match=f"{longest:,} on a side"):
+            encode_image(np.zeros(shape, np.uint8), media_type)

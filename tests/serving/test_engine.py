@@ -7,9 +7,11 @@ from tiny import TINY, tiny_checkpoint, tiny_vae
 
 from facemix.errors import CheckpointCorrupt, CheckpointMissing, InstallationError
 from facemix.imaging.arrays import to_pixels, to_tensor
+from facemix.mixing.prior import sample_noise
 from facemix.serving.engine import Engine, engine_from_settings
 from facemix.settings import Settings
 from facemix.vae.checkpoint import read_card
+from facemix.vae.prior import LatentPrior
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +64,14 @@ def test_company_changes_a_face_by_rounding_at_most(engine, crops):
     torch.testing.assert_close(z, alone, rtol=1e-4, atol=1e-5)
     apart = np.concatenate([engine.decode(row[None]) for row in z])
     assert np.abs(engine.decode(z).astype(int) - apart).max() <= 1
+
+
+def test_draws_come_from_the_checkpoints_own_prior(engine, tmp_path):
+    assert torch.equal(engine.draw(3, seed=2), sample_noise(3, TINY.latent_size, seed=2))
+    prior = LatentPrior(torch.arange(8.0), torch.diag(torch.arange(1.0, 9.0)))
+    fitted = Engine(tiny_checkpoint(tmp_path, prior=prior), device="cpu")
+    expected = prior.mean + torch.arange(1.0, 9.0) * engine.draw(3, seed=2)
+    torch.testing.assert_close(fitted.draw(3, seed=2), expected)
 
 
 def test_bf16_is_near_fp32(engine, checkpoint, crops):

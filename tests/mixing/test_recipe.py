@@ -1,0 +1,188 @@
+import hashlib
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from facemix.errors import RecipeInvalid
+from facemix.mixing.recipe import ModelIdentity, PhotoParent, Recipe, SampleParent, normalise_weights
+
+MODEL = ModelIdentity(name="tiny", weights="0123456789abcdef" * 4)
+
+weights = st.lists(st.floats(0, 1.7e308), min_size=2, max_size=8).filter(lambda values: any(values))
+
+
+def recipe_of(shares, **changes):
+    parents = [PhotoParent(sha256=f"{index:064x}", weight=share) for index, share in enumerate(shares)]
+    return Recipe(**({"model": MODEL, "parents": parents} | changes))
+
+
+@st.composite
+def recipes(draw):
+    shares = normalise_weights(draw(weights))
+    parents = [
+        PhotoParent(sha256=f"{draw(st.integers(0, 2**256 - 1)):064x}", face=draw(st.integers(0, 20)), weight=share)
+        if draw(st.booleans())
+        else SampleParent(number=draw(st.integers(0, 2**31 - 1)), weight=share)
+        for share in shares
+    ]
+    return Recipe(
+        model=MODEL,
+        parents=parents,
+        interpolation=draw(st.sampled_from(["lerp", "slerp"])),
+        seed=draw(st.integers(0, 2**31 - 1)),
+    )
+
+
+@given(recipe=recipes())
+def test_a_recipe_survives_its_own_json(recipe):
+    text = recipe.to_json()
+    again = Recipe.from_json(text)
+    assert again == recipe
+    assert (again.to_json(), again.hash) == (text, recipe.hash)
+    assert recipe.hash == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_the_canonical_json_is_written_in_one_way():
+    recipe = recipe_of([0.25, 0.75], seed=3)
+    pretty = json.dumps(dict(reversed(json.loads(recipe.to_json()).items())), indent=2)
+    assert Recipe.from_json(pretty).to_json() == recipe.to_json()
+    assert recipe.to_json() == (
+        '{"interpolation":"lerp","model":{"latent_schema":1,"name":"tiny","weights":"'
+        + MODEL.weights
+        + '"},"parents":['
+        '{"face":0,"kind":"photo","sha256":"' + "0" * 64 + '","weight":0.25},'
+        '{"face":0,"kind":"photo","sha256":"' + "0" * 63 + '1","weight":0.75}],"seed":3,"version":1}'
+    )
+
+
+def test_equal_recipes_have_equal_hashes():
+    assert recipe_of([0, 1]) == recipe_of([0.0, 1.0]) == recipe_of([-0.0, 1.0])
+    assert recipe_of([0, 1]).hash == recipe_of([0.0, 1.0]).hash == recipe_of([-0.0, 1.0]).hash
+
+
+def test_whatever_changes_the_face_changes_the_hash():
+    other = MODEL.model_copy(update={"weights": "f" * 64})
+    variants = [
+        recipe_of([0.5, 0.5]),
+        recipe_of([0.4, 0.6]),
+        recipe_of([0.5, 0.5], seed=1),
+        recipe_of([0.5, 0.5], interpolation="slerp"),
+        recipe_of([0.5, 0.5], model=other),
+        recipe_of([0.5, 0.5, 0.0]),
+        recipe_of([], parents=[SampleParent(number=n, weight=0.5) for n in (0, 1)]),
+        recipe_of([], parents=[PhotoParent(sha256=f"{n:064x}", face=n, weight=0.5) for n in (0, 1)]),
+    ]
+    assert len({recipe.hash for recipe in variants}) == len(variants)
+
+
+def test_weights_are_those_of_the_parents():
+    assert recipe_of([0.2, 0.3, 0.5]).weights == (0.2, 0.3, 0.5)
+
+
+def test_a_recipe_does_not_change():
+    with pytest.raises(ValidationError):
+        recipe_of([0.5, 0.5]).seed = 4
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.4), (0.7, 0.7), (1.5, -0.5), (math.nan, 1.0), (1.0,), (1 / 33,) * 33])
+def test_weights_that_make_no_mix_are_refused(shares):
+    with pytest.raises(ValidationError):
+        recipe_of(shares)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("colour",), "blue", "colour"),
+        (("version",), 2, "version"),
+        (("interpolation",), "cubic", "interpolation"),
+        (("seed",), -1, "seed"),
+        (("seed",), 2**31, "seed"),
+        (("model", "weights"), "abc", "model.weights"),
+        (("model", "licence"), "mine", "model.licence"),
+        (("parents",), [], "parents"),
+        (("parents", 0, "kind"), "drawing", "parents.0"),
+        (("parents", 0, "sha256"), "A" * 64, "parents.0.photo.sha256"),
+        (("parents", 0, "face"), -1, "parents.0.photo.face"),
+        (("parents", 0, "number"), 1, "parents.0.photo.number"),
+        (("parents", 0, "weight"), "heavy", "parents.0.photo.weight"),
+        (("parents", 0, "weight"), 0.1, "the weights sum to 0.6, not to 1"),
+    ],
+)
+def test_a_recipe_that_is_not_valid_is_refused_by_place(path, value, said):
+    document = json.loads(recipe_of([0.5, 0.5]).to_json())
+    *places, last = path
+    inner = document
+    for place in places:
+        inner = inner[place]
+    inner[last] = value
+    with pytest.raises(RecipeInvalid) as refused:
+        Recipe.from_json(json.dumps(document))
+    assert said in refused.value.message
+    assert "docs/recipe.md" in refused.value.hint
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000])
+def test_what_is_no_recipe_at_all_is_refused(text):
+    with pytest.raises(RecipeInvalid, match="the recipe: "):
+        Recipe.from_json(text)
+
+
+def test_latents_are_told_apart_by_weights_and_schema_and_not_by_name():
+    assert MODEL.same_latents_as(MODEL.model_copy(update={"name": "renamed"}))
+    assert not MODEL.same_latents_as(MODEL.model_copy(update={"weights": "f" * 64}))
+    assert not MODEL.same_latents_as(MODEL.model_copy(update={"latent_schema": 2}))
+    assert str(MODEL) == "tiny@0123456789ab"
+
+
+@given(values=weights)
+def test_normalised_weights_make_a_recipe_and_keep_their_proportions(values):
+    shares = normalise_weights(values)
+    assert math.fsum(shares) == pytest.approx(1.0, abs=1e-9)
+    assert recipe_of(shares).weights == shares
+    largest = values.index(max(values))
+    for value, share in zip(values, shares, strict=True):
+        # Both sides are ratios to the largest: those to the sum would overflow here.
+        assert share / shares[largest] == pytest.approx(value / values[largest], rel=1e-9, abs=1e-300)
+
+
+@given(values=weights)
+def test_normalising_twice_changes_nothing_more(values):
+    shares = normalise_weights(values)
+    assert normalise_weights(shares) == shares
+
+
+@given(share=st.floats(0, 1))
+def test_the_positions_of_a_slider_are_kept_bit_for_bit(share):
+    assert normalise_weights([1 - share, share]) == (1 - share, share)
+
+
+def test_the_ends_of_a_slider_are_exact():
+    assert normalise_weights([7, 0]) == (1.0, 0.0)
+    assert normalise_weights([0, 1e-300]) == (0.0, 1.0)
+    assert math.copysign(1, normalise_weights([-0.0, 1.0])[0]) == 1
+
+
+def test_weights_just_above_one_are_brought_back():
+    shares = normalise_weights([1.0000000005, 0.0])
+    assert shares == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([0.5, -0.1], "weight 1 is -0.1"),
+        ([math.nan, 1], "weight 0 is nan"),
+        ([1, math.inf], "weight 1 is inf"),
+        ([0, 0, 0], "the 3 weights sum to 0"),
+        ([], "the 0 weights sum to 0"),
+    ],
+)
+def test_weights_without_a_meaning_are_refused(values, said):
+    with pytest.raises(RecipeInvalid, match=said) as refused:
+        normalise_weights(values, where="weights")
+    assert refused.value.where == "weights"
