@@ -5,6 +5,7 @@ import re
 import socket
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -478,7 +479,7 @@ def test_serve_refuses_a_taken_port_with_a_way_out(run):
 
 def as_program(*arguments, **environment):
     return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "facemix", *map(str, arguments)],
+        [sys.executable, "-m", "facemix", *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=ROOT,

@@ -48,7 +48,7 @@ def encode_image(pixels: np.ndarray, media_type: MediaType, quality: int = 92) -
         quality: 1 to 100, for JPEG and WebP; PNG loses nothing and takes no notice.
 
     Raises:
-        RequestInvalid: an unknown media type, a quality out of range, or more pixels on a side than the format can hold.
+        RequestInvalid: an unknown media type, a quality out of range, or a side longer than the format can hold.
         ValueError: `pixels` has another shape or type (a mistake of the program, not of a person).
     """
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:

@@ -250,6 +250,14 @@ def export(
         metrics={name: round(value, 4) for name, value in figures.items()},
         code_version=code_version(),
         licence=summary["licence"],
+        limitations=(
+            f"it draws {config.vae.crop_size} x {config.vae.crop_size} pixels: pores, wrinkles, single teeth and the "
+            "frames of glasses blur, and faces lose some of their age",
+            f"it was trained on {summary['splits']['train']:,} photographs: people, poses and light that are rare in "
+            "them come out less like themselves",
+            "photographs of one person can be on both sides of the split, so people it has never met may fare a little "
+            "worse than the figures say",
+        ),
     )
 
 
