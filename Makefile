@@ -12,7 +12,7 @@ PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(PI
 serve: $(VENV)/.serve
 	$(VENV)/bin/facemix serve
 
-test: $(VENV)/.test browser lint
+test: $(VENV)/.test test-tools lint
 	FACEMIX_TEST_BROWSER=required $(VENV)/bin/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.test
@@ -46,6 +46,6 @@ $(VENV)/.test: $(VENV)/.torch pyproject.toml
 	$(PIP) --editable '.[test]'
 	touch $@
 
-.PHONY: browser
-browser:
-	sh .ci/browser
+.PHONY: test-tools
+test-tools:
+	sh .ci/test-tools

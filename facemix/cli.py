@@ -245,6 +245,39 @@ def train(
 
 
 @app.command()
+def evaluate(
+    checkpoint: Annotated[Path, typer.Argument(help="Folder with model.safetensors and card.json.")],
+    data: Annotated[Path, typer.Argument(help="A prepared data set.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Also write the results, as JSON.")] = None,
+    limit: Annotated[int | None, typer.Option(min=2, help="Measure so many faces, drawn at random.")] = None,
+    split: Annotated[str, typer.Option(help="test, validation or train.")] = "test",
+    baselines: Annotated[bool, typer.Option(help="Also measure PCA of the same size, and the cross-fade.")] = True,
+    compare: Annotated[
+        list[str] | None, typer.Option("--compare", help="A further checkpoint, as in older=FOLDER; repeatable.")
+    ] = None,
+    pairs: Annotated[int, typer.Option(min=1, help="Mid-points to measure.")] = 256,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of every draw.")] = 0,
+) -> None:
+    """Measure a checkpoint on faces it was not trained on (``docs/evaluation.md``)."""
+    from facemix.evaluation.evaluate import Options
+    from facemix.evaluation.evaluate import evaluate as measure
+    from facemix.evaluation.results import write_results
+    from facemix.evaluation.table import text
+
+    if split not in ("test", "validation", "train"):
+        raise RequestInvalid(f"the split is {split!r}", hint="it is test, validation or train", where="--split")
+    # Said now rather than after minutes of work.
+    if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
+        raise RequestInvalid("not a file in an existing folder", hint="name one, as in results.json", where=str(out))
+    others = _named_folders(compare or [])
+    options = Options(split=split, limit=limit, pairs=pairs, baselines=baselines, compare=others, seed=seed)
+    results = measure(checkpoint, data, options, say=lambda line: print(line, file=sys.stderr))
+    if out is not None:
+        write_results(out, results)
+    print(text(results), end="")
+
+
+@app.command()
 def doctor() -> None:
     """Check the installation and say how to mend it."""
     from facemix.serving.doctor import examine
@@ -309,6 +342,19 @@ def _assignments(pairs: list[str]) -> dict[str, object]:
         except ValueError:
             fields[key] = value
     return fields
+
+
+def _named_folders(pairs: list[str]) -> dict[str, Path]:
+    folders: dict[str, Path] = {}
+    for pair in pairs:
+        name, equals, folder = pair.partition("=")
+        if not (equals and folder) or name in folders:
+            raise ConfigError(
+                f"--compare {pair!r} does not name one more checkpoint",
+                hint="write --compare NAME=FOLDER, each name once",
+            )
+        folders[name] = Path(folder)
+    return folders
 
 
 def _same_file(target: Path, photo: str) -> bool:

@@ -94,6 +94,10 @@ class Alignment:
         size = self.size * _SUPERSAMPLE
         matrix = self.matrix * _SUPERSAMPLE
         image, matrix = _reduced_region(image, matrix, size)
+        if outside == "mirror" and min(image.shape[:2]) == 1:
+            # A single row or column has nothing to mirror; OpenCV 5 would search for it without end.
+            height, width = image.shape[:2]
+            image = cv2.copyMakeBorder(image, 0, int(height == 1), 0, int(width == 1), cv2.BORDER_REPLICATE)
         drawn = cv2.warpAffine(
             image,
             _corner_to_centre(matrix),

@@ -121,7 +121,12 @@ def _model(settings: Settings) -> Finding:
             f"{what}: none of {_SAMPLES} faces drawn from its prior is found to be one",
             "the checkpoint is not trained; serve another with FACEMIX_CHECKPOINT",
         )
-    return Finding("model", "ok", f"{what}; {found} of {_SAMPLES} faces drawn from its prior are found to be faces")
+    return Finding(
+        "model",
+        "ok",
+        f"{what}; {found} of {_SAMPLES} faces drawn from its prior are found to be faces; "
+        f"terms of the weights: {engine.card['licence']}",
+    )
 
 
 def _faces_among_samples(engine: Engine) -> int:

@@ -41,7 +41,6 @@ class ParentBody(_Strict):
 
     image: str | None = Field(
         None,
-        min_length=1,
         description="the photograph's bytes in base64; a data: URI is fine, an address is not fetched",
     )
     sample: SampleNumber | None = None

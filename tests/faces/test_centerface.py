@@ -35,8 +35,8 @@ def test_sides_that_the_network_does_not_divide_move_nothing(detector, astronaut
 def test_a_shifted_picture_shifts_its_landmarks(detector, astronaut):
     plain = detector.detect(astronaut)[0]
     shifted = detector.detect(np.ascontiguousarray(astronaut[32:, 64:]))[0]
-    np.testing.assert_allclose(shifted.landmarks + [64, 32], plain.landmarks, atol=1.5)
-    np.testing.assert_allclose(np.array(shifted.box) + [64, 32, 64, 32], plain.box, atol=4)
+    np.testing.assert_allclose(shifted.landmarks + np.array([64, 32]), plain.landmarks, atol=1.5)
+    np.testing.assert_allclose(np.array(shifted.box) + np.array([64, 32, 64, 32]), plain.box, atol=4)
 
 
 def test_each_face_is_reported_once(detector, astronaut):

@@ -84,7 +84,7 @@ def test_faces_come_largest_first(finder, astronaut):
     assert large.size > small.size
     eyes = EYES - [120, 20]
     assert np.abs(large.landmarks[:2] - (eyes * 1.8 + [320, 20])).max() < 6
-    assert np.abs(small.landmarks[:2] - (eyes + [20, 100])).max() < 4
+    assert np.abs(small.landmarks[:2] - (eyes + np.array([20, 100]))).max() < 4
 
 
 @pytest.mark.parametrize("name", ["cat", "coffee", "rocket"])

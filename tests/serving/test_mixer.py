@@ -315,6 +315,7 @@ def test_one_face_is_no_mix(mixer):
 # --- threads, settings, golden pictures --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_eight_threads_each_get_their_own_face(mixer):
     photos = [HEAD, OTHER, CROWD, cmyk_jpeg(head())]
     jobs = [
@@ -327,14 +328,13 @@ def test_eight_threads_each_get_their_own_face(mixer):
 
     def work(job):
         together.wait(30)
-        return [mixer.mix(job) for _ in range(2)]
+        return mixer.mix(job)
 
     with ThreadPoolExecutor(8) as pool:
-        for results, right in zip(pool.map(work, jobs), expected, strict=True):
-            for result in results:
-                np.testing.assert_array_equal(result.image, right.image)
-                assert result.recipe == right.recipe
-                assert [parent.where for parent in result.parents] == [parent.where for parent in right.parents]
+        for result, right in zip(pool.map(work, jobs), expected, strict=True):
+            np.testing.assert_array_equal(result.image, right.image)
+            assert result.recipe == right.recipe
+            assert [parent.where for parent in result.parents] == [parent.where for parent in right.parents]
 
 
 def test_the_settings_reach_every_part(checkpoint):

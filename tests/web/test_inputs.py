@@ -136,7 +136,7 @@ TWO = '{"sample": 1}, {"sample": 2}'
         ('{"parents": [{"sample": 1}, {"sample": ' + "9" * 400 + "}]}", "parents.1"),
         ('{"parents": [{"sample": 1}, {"sample": ' + "9" * 5000 + "}]}", None),
         ('{"parents": [{"sample": 1}, {"image": "\\ud800"}]}', None),
-        ('{"parents": [{"sample": 1}, {"image": ""}]}', "parents.1"),
+        ('{"parents": [{"sample": 1}, {"image": 7}]}', "parents.1"),
         ('{"parents": [{"sample": 1}, {"image": "*"}]}', "parents.1"),
         ('{"parents": [' + TWO + '], "colour": 1}', "colour"),
         ('{"parents": [' + TWO + '], "interpolation": "x"}', "interpolation"),
@@ -151,6 +151,11 @@ def test_json_that_does_not_fit(body, where):
         mix_from_json(body.encode(), SETTINGS)
     assert caught.value.where == where
     assert len(caught.value.message) < 1000
+
+
+def test_an_empty_image_is_left_to_the_decoder_to_refuse():
+    wanted = mix_from_json(b'{"parents": [{"sample": 1}, {"image": ""}]}', SETTINGS)
+    assert (wanted.parents[1].data, wanted.parents[1].where) == (b"", "parents.1")
 
 
 @given(st.binary(max_size=100))
