@@ -1,6 +1,6 @@
-"""Writes the model's figures into README.md from the shipped checkpoint's card: ``python -m benchmarks.figures``.
+"""Writes the model's figures into README.md from the shipped checkpoint: ``python -m benchmarks.figures``.
 
-A test compares README.md with `figures`, so that a figure there is always one that training measured.
+A test compares README.md with `figures`, so that a figure there is always one that a command measured.
 """
 
 from __future__ import annotations
@@ -8,29 +8,32 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from facemix.evaluation.results import read_results
+from facemix.evaluation.table import markdown
 from facemix.resources import resource_dir
-from facemix.vae.checkpoint import Card, load_checkpoint, newest_checkpoint
-from facemix.vae.networks import count_parameters
+from facemix.vae.checkpoint import newest_checkpoint, read_card
 
 README = Path(__file__).resolve().parent.parent / "README.md"
+RESULTS_FILE = "results.json"
 _BLOCK = re.compile(r"(<!-- figures -->\n).*?(<!-- /figures -->)", re.DOTALL)
 
 
 def figures() -> str:
-    """The table, in Markdown, of the newest shipped checkpoint."""
-    checkpoint = load_checkpoint(newest_checkpoint(resource_dir("checkpoints")))
-    card: Card = checkpoint.card
+    """The table, in Markdown, of the newest shipped checkpoint: its card's figures and those of its results file."""
+    folder = newest_checkpoint(resource_dir("checkpoints"))
+    card = read_card(folder)
+    results = read_results(folder / RESULTS_FILE)
+    identity = results.subjects[results.model].identity
+    if identity is None or identity.weights_sha256 != card.weights_sha256:
+        raise SystemExit(f"{folder / RESULTS_FILE} belongs to another checkpoint: run `facemix evaluate` again")
     training, splits = card.training, card.data["splits"]
-    rows = [
-        ("model", f"`{card.name}@{card.weights_sha256[:12]}`"),
-        ("parameters", f"{count_parameters(checkpoint.vae.requires_grad_(True)) / 1e6:.1f} million"),
-        ("latent", f"{card.config.latent_size} dimensions, {card.metrics['active_units']:.0f} of them active"),
-        ("trained on", f"{splits['train']:,} photographs, {training['images_seen'] / splits['train']:.1f} passes"),
-        ("training time", f"{training['seconds'] / 3600:.1f} hours on two CPU cores shared with other work"),
-        ("reconstruction, validation split", f"{card.metrics['psnr']:.1f} dB PSNR"),
-        ("KL divergence, validation split", f"{card.metrics['kl']:.0f} nats per face"),
-    ]
-    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]) + "\n"
+    head = (
+        f"`{card.name}@{card.weights_sha256[:12]}`, trained on {splits['train']:,} photographs "
+        f"({training['images_seen'] / splits['train']:.1f} passes, {training['seconds'] / 3600:.1f} hours on two CPU cores "
+        f"shared with other work), measured on the {results.data.faces:,} faces of its test split "
+        "(95 % intervals; [what each line means](docs/evaluation.md)):"
+    )
+    return f"{head}\n\n{markdown(results)}"
 
 
 def written(text: str) -> str:

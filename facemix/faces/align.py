@@ -27,14 +27,16 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     (S. Umeyama, "Least-squares estimation of transformation parameters between two point patterns", 1991).
 
     Raises:
-        ValueError: the source points coincide.
+        ValueError: the source points coincide, or a coordinate is not finite.
     """
     source = np.asarray(source, np.float64)
     target = np.asarray(target, np.float64)
+    if not (np.isfinite(source).all() and np.isfinite(target).all()):
+        raise ValueError("a coordinate is not finite: no transform is defined")
     source_mean, target_mean = source.mean(0), target.mean(0)
     s, t = source - source_mean, target - target_mean
     spread = (s**2).sum()
-    if not np.isfinite(spread) or spread < 1e-9:
+    if spread < 1e-9:
         raise ValueError("the points coincide: no transform is defined")
     a = (s * t).sum() / spread
     b = (s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0]).sum() / spread

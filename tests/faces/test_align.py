@@ -1,5 +1,6 @@
 import math
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -72,7 +73,7 @@ def test_a_mirror_image_is_not_mirrored_back():
 
 @pytest.mark.parametrize("points", [np.full((4, 2), 7.0), np.full((4, 2), np.nan), np.full((4, 2), np.inf)])
 def test_points_without_a_spread_define_nothing(points):
-    with pytest.raises(ValueError, match="coincide"):
+    with pytest.raises(ValueError, match="no transform is defined"):
         similarity(points, TEMPLATE)
 
 
@@ -120,9 +121,6 @@ def test_eyes_and_mouth_come_to_their_places(size, zoom, degrees):
 def test_the_left_stays_left(astronaut):
     crop = Alignment.from_landmarks(FACE, 128).crop(astronaut)
     image = astronaut[60:170, 170:280]
-    # Every mirror image of the neighbourhood resembles the crop less than it does itself.
-    import cv2
-
     small = cv2.resize(image, (128, 128), interpolation=cv2.INTER_AREA).astype(float)
     likeness = [np.corrcoef(crop.mean(2).ravel(), other.mean(2).ravel())[0, 1] for other in (small, small[:, ::-1])]
     assert likeness[0] > likeness[1]
@@ -177,8 +175,6 @@ def test_the_thinnest_photographs_do_no_harm(shape):
 
 
 def test_a_large_face_is_cut_like_the_same_face_reduced(astronaut):
-    import cv2
-
     large = cv2.resize(astronaut, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
     from_small = Alignment.from_landmarks(FACE, 64).crop(astronaut).astype(int)
     from_large = Alignment.from_landmarks(FACE * 4, 64).crop(large).astype(int)

@@ -24,7 +24,7 @@ def nearly(thumbnail, amount=4, seed=0):
     return (thumbnail.astype(int) * 0.9 + 10 + noise).clip(0, 255).astype(np.uint8)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(order=st.permutations(range(60)), added=st.integers(0, 40))
 def test_a_split_depends_on_neither_order_nor_company(order, added):
     names, thumbnails = hashes(100), different(100)

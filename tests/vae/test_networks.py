@@ -41,7 +41,7 @@ def test_every_parameter_takes_part(config):
     assert not silent
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(count=st.integers(1, 9), seed=st.integers(0, 99))
 def test_a_face_is_encoded_alike_alone_and_in_company(count, seed):
     vae, images = tiny_vae(), faces(count, seed=seed)
