@@ -29,7 +29,7 @@ from facemix.serving.engine import Engine, engine_from_settings
 from facemix.settings import load_settings
 
 GAP = 4
-SAMPLE = 4  # the sample face that the portrait is mixed with
+SAMPLE = 21  # the sample face that the portrait is mixed with
 
 
 def main() -> None:

@@ -29,8 +29,8 @@ def figures() -> str:
     training, splits = card.training, card.data["splits"]
     head = (
         f"`{card.name}@{card.weights_sha256[:12]}`, trained on {splits['train']:,} photographs "
-        f"({training['images_seen'] / splits['train']:.1f} passes, {training['seconds'] / 3600:.1f} hours on two CPU cores "
-        f"shared with other work), measured on the {results.data.faces:,} faces of its test split "
+        f"({training['images_seen'] / splits['train']:.1f} passes, {training['seconds'] / 3600:.1f} hours on two CPU "
+        f"cores shared with other work), measured on the {results.data.faces:,} faces of its test split "
         "(95 % intervals; [what each line means](docs/evaluation.md)):"
     )
     return f"{head}\n\n{markdown(results)}"

@@ -186,6 +186,7 @@ def test_the_trainer_reads_what_torchrun_says_and_nothing_else():
     assert everywhere == here
 
 
+@pytest.mark.slow
 def test_serving_needs_none_of_the_training_extras():
     program = """
 import sys

@@ -85,7 +85,8 @@ def text(results: Results) -> str:
 
 
 def _lines(results: Results) -> list[list[str]]:
-    subjects = results.subjects
+    # The file sorts its keys; the model that the run is about comes first all the same.
+    subjects = dict(sorted(results.subjects.items(), key=lambda item: (item[0] != results.model, item[0])))
     lines = [["", *subjects]]
     for label, digits, find in _FIGURES:
         figures = [find(subject) for subject in subjects.values()]
