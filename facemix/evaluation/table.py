@@ -85,8 +85,10 @@ def text(results: Results) -> str:
 
 
 def _lines(results: Results) -> list[list[str]]:
-    # The file sorts its keys; the model that the run is about comes first all the same.
-    subjects = dict(sorted(results.subjects.items(), key=lambda item: (item[0] != results.model, item[0])))
+    # The file sorts its keys; in the table the model that the run is about comes first and the cross-fade last.
+    kinds = ("vae", "pca", "cross-fade")
+    order = sorted(results.subjects, key=lambda name: (name != results.model, kinds.index(results.subjects[name].kind)))
+    subjects = {name: results.subjects[name] for name in order}
     lines = [["", *subjects]]
     for label, digits, find in _FIGURES:
         figures = [find(subject) for subject in subjects.values()]
