@@ -5,7 +5,13 @@ install_packages() {
         exit 1
     fi
     as_root=""
-    [ "$(id -u)" = 0 ] || as_root="sudo"
+    if [ "$(id -u)" != 0 ]; then
+        if ! command -v sudo >/dev/null; then
+            echo "please run as root: apt-get install $*" >&2
+            exit 1
+        fi
+        as_root="sudo"
+    fi
     $as_root apt-get update -qq
     DEBIAN_FRONTEND=noninteractive $as_root apt-get install -qq -y --no-install-recommends "$@" >/dev/null
 }

@@ -102,8 +102,9 @@ def mix(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .png, .jpg or .webp.")],
     weight: Annotated[
-        float, typer.Option("--weight", "-w", min=0, max=1, help="Share of the second face, of two.")
-    ] = 0.5,
+        float | None,
+        typer.Option("--weight", "-w", min=0, max=1, help="Share of the second face, of two; default 0.5."),
+    ] = None,
     weights: Annotated[
         str | None, typer.Option("--weights", help="One weight per photo, as in 2,1,1; they are scaled to sum to 1.")
     ] = None,
@@ -124,7 +125,7 @@ def mix(
     media_type = media_type_for_path(output)
     if interpolation not in ("lerp", "slerp"):
         raise RequestInvalid(f"interpolation is {interpolation!r}", hint="it is lerp or slerp", where="--interpolation")
-    shares = _numbers(weights, "--weights", float, len(photos)) if weights else _two_shares(photos, weight, steps)
+    shares = _shares(photos, weight, weights, steps)
     chosen = _numbers(faces, "--faces", int, len(photos)) if faces else [None] * len(photos)
     for target in (output, recipe):
         if target is not None and any(_same_file(target, photo) for photo in photos):
@@ -311,12 +312,23 @@ def _parent(photo: str, weight: float, face: int | None) -> ParentInput:
     return PhotoInput(data, where=photo, face=face, weight=weight)
 
 
-def _two_shares(photos: list[str], weight: float, steps: int | None) -> list[float]:
-    if len(photos) == 2:
-        return [1 - weight, weight]
-    if steps is None and len(photos) > 2:
-        return [1.0] * len(photos)
-    return [weight] * len(photos)
+def _shares(photos: list[str], weight: float | None, weights: str | None, steps: int | None) -> list[float]:
+    """One share per photo. What would be ignored is refused: the result would not be what was asked for."""
+    if weight is not None and weights is not None:
+        raise RequestInvalid("--weight and --weights were both given", hint="give one of them", where="--weights")
+    if steps is not None and (weight is not None or weights is not None):
+        raise RequestInvalid(
+            "a strip shows all weights between its ends", hint="leave --weight and --weights out", where="--steps"
+        )
+    if weight is not None and len(photos) != 2:
+        raise RequestInvalid(
+            f"--weight is the share of the second of two photos, not of {len(photos)}",
+            hint="give one weight per photo, as in --weights 2,1,1",
+            where="--weight",
+        )
+    if weights is not None:
+        return _numbers(weights, "--weights", float, len(photos))
+    return [1.0] * len(photos) if weight is None else [1 - weight, weight]
 
 
 def _numbers(text: str, option: str, kind: type, count: int) -> list:

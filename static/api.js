@@ -97,11 +97,14 @@ export class Api {
     return `${this.base}/api/v1/samples/${number}`;
   }
 
-  async ready() {
+  // Whether the model is loaded and, if it never will be, the problem that says why.
+  async readiness() {
     try {
-      return (await fetch(`${this.base}/readyz`)).ok;
+      const response = await fetch(`${this.base}/readyz`);
+      const problem = response.ok ? null : await response.json();
+      return { ready: response.ok, failure: problem?.code === "not_ready" ? null : problem };
     } catch {
-      return false;
+      return { ready: false, failure: null };
     }
   }
 }

@@ -8,7 +8,7 @@ import { Slot } from "./upload.js";
 const form = document.getElementById("studio");
 const byId = (id) => document.getElementById(id);
 const [canvas, slider, share, status] = ["result", "weight", "share", "status"].map(byId);
-const [swap, play, download] = ["swap", "play", "download"].map(byId);
+const [swap, play, download, retry] = ["swap", "play", "download", "retry"].map(byId);
 const working = canvas.parentElement.querySelector(".working");
 const samples = [...document.querySelectorAll("[data-sample]")];
 const api = new Api(form.dataset.base);
@@ -61,6 +61,7 @@ function changed(slot) {
   pending?.abort();
   pending = null;
   working.hidden = true;
+  retry.hidden = true;
   scrubber.clear(); // these frames lie between other faces
   enable();
   if (slot.content === null) aim(slot);
@@ -82,6 +83,7 @@ async function mix() {
   const request = new AbortController();
   pending = request;
   working.hidden = false;
+  retry.hidden = true;
   say(text.mixing);
   try {
     const answer = await api.strip(pairForm(), {
@@ -94,7 +96,10 @@ async function mix() {
       enable();
     }
   } catch (error) {
-    if (!isAbort(error)) tell(error);
+    if (!isAbort(error)) {
+      tell(error);
+      retry.hidden = !(slots.a.usable && slots.b.usable);
+    }
   } finally {
     if (pending === request) {
       pending = null;
@@ -182,6 +187,7 @@ for (const kind of ["dragover", "drop"]) {
 }
 
 form.addEventListener("submit", (event) => event.preventDefault());
+retry.addEventListener("click", mix);
 
 // Removed photos are let go of; a page that shows faces should not keep them for the back button's sake.
 window.addEventListener("pagehide", () => {
@@ -192,9 +198,18 @@ window.addEventListener("pagehide", () => {
 
 if ("loading" in form.dataset) {
   const poll = setInterval(async () => {
-    if (await api.ready()) {
-      clearInterval(poll);
+    const { ready, failure } = await api.readiness();
+    if (!ready && failure === null) return;
+    clearInterval(poll);
+    if (failure) {
+      const { title, detail, hint } = failure;
+      byId("loading").textContent = `${sentence(title)} ${sentence(detail)} ${sentence(hint)}`;
+    } else if (slots.a.content === null && slots.b.content === null) {
       location.reload();
+    } else {
+      // A photo has been chosen meanwhile: the page stays, and the samples that could not be drawn yet are fetched.
+      byId("loading").hidden = true;
+      for (const button of samples) button.querySelector("img").src = api.sampleUrl(button.dataset.sample);
     }
   }, 2000);
 }

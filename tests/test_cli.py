@@ -559,3 +559,21 @@ def test_prepare_train_mix(run, photos, tmp_path, monkeypatch):
     assert status == 0, err
     assert "by mine@" in out
     assert opened(tmp_path / "o.png").shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("sample:1", "sample:2", "sample:3", "--weight", "0.9"), "--weight"),
+        (("sample:1", "sample:2", "--weight", "0.9", "--weights", "1,2"), "--weights"),
+        (("sample:1", "sample:2", "--weights", "1,2", "--steps", "3"), "--steps"),
+        (("sample:1", "sample:2", "--weight", "0.2", "--steps", "3"), "--steps"),
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused(run, tmp_path, arguments, named):
+    output = tmp_path / "out.png"
+    status, out, said = run("mix", *arguments, "-o", output)
+    assert (status, out, len(said.splitlines())) == (2, "", 1)
+    assert said.startswith(f"facemix: {named}: ")
+    assert "hint" in said
+    assert not output.exists()

@@ -51,6 +51,11 @@ _READERS = {"JPEG": read_jpeg, "PNG": read_png, "WebP": read_webp}
 _PROFILE_SPACE = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 
 
+# Both serving and training reduce photographs to this before they look for faces: beyond it there is only memory to
+# lose.
+WORKING_SIDE = 4096
+
+
 @dataclass(frozen=True)
 class DecodeLimits:
     """What is accepted.

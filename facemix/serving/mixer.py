@@ -7,6 +7,7 @@ and nowhere else.
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from facemix.faces.align import Alignment
 from facemix.faces.centerface import CenterFace
 from facemix.faces.finder import FaceFinder
 from facemix.faces.quality import measure, refusal
-from facemix.imaging.decode import DecodeLimits, decode_image
+from facemix.imaging.decode import WORKING_SIDE, DecodeLimits, decode_image
 from facemix.mixing.interpolation import interpolate
 from facemix.mixing.recipe import (
     Interpolation,
@@ -43,8 +44,8 @@ from facemix.serving.types import (
 )
 from facemix.settings import Settings
 
-# Photographs are reduced to this before faces are looked for: beyond it there is only memory to lose.
-WORKING_SIDE = 4096
+# A small file can unfold into hundreds of megabytes; only so many are unfolded at once, the others wait.
+DECODERS = 2
 
 
 class Mixer:
@@ -68,6 +69,7 @@ class Mixer:
         self._engine = engine
         self._finder = finder
         self._limits = limits or DecodeLimits(max_side=WORKING_SIDE)
+        self._decoders = threading.BoundedSemaphore(DECODERS)
         self._max_parents = max_parents
         self._max_steps = max_steps
         self.model: ModelIdentity = engine.identity
@@ -82,7 +84,8 @@ class Mixer:
             FaceNotFound: there is no face in it.
         """
         with _named(photo.where):
-            image = decode_image(photo.data, self._limits)
+            with self._decoders:
+                image = decode_image(photo.data, self._limits)
             faces = self._finder.find(image.pixels)
             if not faces:
                 raise FaceNotFound(

@@ -7,8 +7,8 @@ The result is a folder:
     manifest.jsonl        all of them, with their split
     dataset.json          format, crop size, counts, the split rule, why photographs were refused
 
-Photographs are taken in sorted order, `SHARD_SIZE` to a shard. A shard appears under its name only when it
-is complete, so an interrupted run goes on where it stopped.
+Photographs are taken in sorted order, `SHARD_SIZE` to a shard. A shard's rows appear only
+when it is complete, so an interrupted run goes on where it stopped; a shard is made again when its files changed.
 """
 
 from __future__ import annotations
@@ -37,12 +37,14 @@ from facemix.faces.align import TEMPLATE, Alignment
 from facemix.faces.centerface import CenterFace
 from facemix.faces.finder import FaceFinder
 from facemix.faces.quality import measure, refusal
-from facemix.imaging.decode import DecodeLimits, decode_image
+from facemix.imaging.decode import WORKING_SIDE, DecodeLimits, decode_image
+from facemix.settings import MEBIBYTE
 from facemix.training.split import SPLIT_RULE, THUMBNAIL_SIDE, assign_splits
 
 FORMAT = 1
 SHARD_SIZE = 256
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+LARGEST_FILE = 100 * MEBIBYTE  # the photographs are one's own, so larger than an upload may be
 _JPEG_QUALITY = 95  # 4:4:4; the photographs are JPEGs already
 _UTKFACE = re.compile(r"^(\d{1,3})_([01])_([0-4])_\d+")
 _GENDERS = ("male", "female")
@@ -58,13 +60,13 @@ class PrepareOptions:
     """
 
     crop_size: int = 128
-    limits: DecodeLimits = field(default_factory=DecodeLimits)
+    limits: DecodeLimits = field(default_factory=lambda: DecodeLimits(max_bytes=LARGEST_FILE, max_side=WORKING_SIDE))
     name: str = "unnamed data set"
     licence: str = "unstated: the terms of the photographs apply to the weights"
 
     @property
     def key(self) -> str:
-        """Changes whenever a shard made with other options or another alignment could not be reused."""
+        """Changes with the crop size, the alignment and the format: shards made with others are not reused."""
         text = json.dumps([FORMAT, self.crop_size, TEMPLATE.tolist(), _JPEG_QUALITY])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -136,20 +138,25 @@ def _make_shard(numbered: tuple[int, Sequence[Path]], *, source: Path, out: Path
     number, files = numbered
     tar_path, rows_path = out / f"shard-{number:05d}.tar", out / f"shard-{number:05d}.jsonl"
     names = [path.relative_to(source).as_posix() for path in files]
-    if tar_path.exists() and rows_path.exists() and [row["source"] for row in _read_rows(rows_path)] == names:
-        return len(files)
+    sizes = [path.stat().st_size if path.exists() else None for path in files]
+    if tar_path.exists() and rows_path.exists():
+        rows = _read_rows(rows_path)
+        if [(row["source"], row.get("bytes")) for row in rows] == list(zip(names, sizes, strict=True)):
+            return len(files)
     rows, unfinished = [], tar_path.with_suffix(".partial")
     with tarfile.open(unfinished, "w") as shard:
-        for path, name in zip(files, names, strict=True):
+        for path, name, size in zip(files, names, sizes, strict=True):
             row, jpeg = _prepare_one(path, name, options)
+            row["bytes"] = size
             if jpeg is not None:
                 row["shard"] = number
                 member = tarfile.TarInfo(f"{row['sha256']}.jpg")
                 member.size = len(jpeg)
                 shard.addfile(member, io.BytesIO(jpeg))
             rows.append(row)
-    _write_rows(rows_path, rows)
+    # The rows last: it is they that say, at the next run, that the shard beside them is finished.
     unfinished.replace(tar_path)
+    _write_rows(rows_path, rows)
     return len(files)
 
 

@@ -32,6 +32,7 @@ import torch.distributed as dist
 from PIL import Image
 from torch.nn.parallel import DistributedDataParallel
 
+import facemix
 from facemix import __version__
 from facemix.errors import ConfigError, DatasetError
 from facemix.faces.align import TEMPLATE
@@ -323,18 +324,20 @@ def pick_device(wish: str, world: World = World()) -> torch.device:
 
 
 def code_version() -> str:
-    """The package's version and, in a checkout, the commit."""
+    """The package's version and, in a checkout of facemix, the commit; ``.dirty`` where files differ from it."""
+    root = Path(facemix.__file__).resolve().parent.parent
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], capture_output=True, text=True, check=True, cwd=root)
+        return done.stdout.strip()
+
     try:
-        commit = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=Path(__file__).parent,
-        ).stdout.strip()
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != root:
+            return __version__  # installed inside somebody else's checkout
+        dirty = ".dirty" if git("status", "--porcelain") else ""
+        return f"{__version__}+{git('rev-parse', '--short=12', 'HEAD')}{dirty}"
     except (OSError, subprocess.CalledProcessError):
         return __version__
-    return f"{__version__}+{commit}"
 
 
 @contextmanager

@@ -45,6 +45,11 @@ SECURITY_HEADERS = {
 }
 
 
+def _loggable(scope: Scope) -> str:
+    """The address as it may stand in a log line: it may hold line breaks, and a line must stay one line."""
+    return ascii(scope["path"])[1:-1][:200]
+
+
 class RequestIdMiddleware:
     """Takes over a well-formed ``X-Request-Id`` or makes one; it stands in the answer and in the log.
 
@@ -73,10 +78,8 @@ class RequestIdMiddleware:
         try:
             await self.app(scope, receive, send_with_id)
         finally:
-            # ascii(): an address may hold line breaks, and a log line must stay one line.
-            path = ascii(scope["path"])[1:-1][:200]
             milliseconds = (time.perf_counter() - started) * 1000
-            log.info("request %s: %s %s %d, %.0f ms", identity, scope["method"], path, status, milliseconds)
+            log.info("request %s: %s %s %d, %.0f ms", identity, scope["method"], _loggable(scope), status, milliseconds)
 
 
 class SecurityHeadersMiddleware:
@@ -149,7 +152,7 @@ class CatchMiddleware:
         except ClientDisconnect:
             log.info("request %s: the client went away", scope["state"]["request_id"])
         except Exception:
-            log.exception("request %s: %s %s failed", scope["state"]["request_id"], scope["method"], scope["path"])
+            log.exception("request %s: %s %s failed", scope["state"]["request_id"], scope["method"], _loggable(scope))
             if started:
                 raise  # half an answer is out; only closing the connection tells the client
             response = self.respond(Request(scope, receive), internal_error())

@@ -25,8 +25,10 @@ QUIET = (
     "--disable-sync",
     "--no-first-run",
 )
-# Chromium itself writes to the console that an upload was answered with 415 or 422.
-REFUSED_UPLOAD = re.compile(r"Failed to load resource: .*\b4(15|22)\b.* at http://[^/]+(/api/v1/faces|/|/#result)$")
+# Chromium itself writes to the console that an upload was answered with 415 or 422, or /readyz with 503.
+REFUSED = re.compile(
+    r"Failed to load resource: .*\b(4(15|22)\b.* at http://[^/]+(/api/v1/faces|/|/#result)|503\b.*/readyz)$"
+)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,7 @@ def visit(browser, server):
             foreign = [url for url in page.asked if not url.startswith((server + "/", "blob:", "data:"))]
             assert foreign == []
         context.close()
-    assert [text for text in wrong if not REFUSED_UPLOAD.search(text)] == []
+    assert [text for text in wrong if not REFUSED.search(text)] == []
 
 
 def give(page, letter, path):
@@ -244,3 +246,55 @@ def test_the_plain_form_mixes_and_refuses_without_javascript(visit, client, phot
     page.wait_for_selector("#message-b .refusal-title")
     assert "No face was found" in page.inner_text("#message-b")
     assert page.inner_text("#message-a") == ""
+
+
+def test_a_mix_that_failed_can_be_tried_again(visit, photos):
+    page = visit()
+    page.wait_for_load_state("networkidle")
+    answers = itertools.chain([False], itertools.repeat(True))
+
+    def once(route):
+        if next(answers):
+            route.continue_()
+        else:
+            route.fulfill(status=200, content_type="application/json", body="not JSON")
+
+    page.route("**/api/v1/strip", once)
+    give(page, "a", photos / "a.png")
+    give(page, "b", photos / "b.jpg")
+    page.wait_for_selector("#retry:visible")
+    assert page.is_disabled("#download")
+    page.click("#retry")
+    page.wait_for_selector("#download:not([disabled])")
+    assert page.is_hidden("#retry")
+    assert drawn(page).std() > 10
+
+
+def still_loading(page, server):
+    """Opens the studio as it is rendered before the model is there."""
+
+    def render(route):
+        answer = route.fetch()
+        notice = '<p class="notice" id="loading" role="status">The model is still being loaded.</p><form id="studio"'
+        text = answer.text().replace("data-base=", "data-loading data-base=", 1)
+        route.fulfill(response=answer, body=text.replace('<form id="studio"', notice, 1))
+
+    page.route(server + "/", render)
+    page.goto(server + "/")
+
+
+def test_a_photo_chosen_while_the_model_loads_is_kept(visit, server, photos):
+    page = visit(path="/about")
+    still_loading(page, server)
+    give(page, "a", photos / "a.png")
+    page.wait_for_selector("#loading", state="hidden")
+    assert page.inner_text(".parent-a .found-text") == "One face found."
+
+
+def test_a_model_that_cannot_be_loaded_says_why(visit, server):
+    page = visit(path="/about")
+    failure = {"code": "checkpoint_corrupt", "title": "The checkpoint is damaged", "detail": "bad", "hint": "copy it"}
+    page.route("**/readyz", lambda route: route.fulfill(status=503, json=failure))
+    still_loading(page, server)
+    page.wait_for_selector("#loading:has-text('The checkpoint is damaged')")
+    assert "Copy it." in page.inner_text("#loading")

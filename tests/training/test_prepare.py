@@ -1,6 +1,7 @@
 import hashlib
 import io
 import json
+import shutil
 import sys
 import tarfile
 from pathlib import Path
@@ -303,3 +304,16 @@ def test_what_was_prepared_can_be_trained_on(source, tmp_path, monkeypatch):
     config = preset("tiny", images=32, device="cpu", precision="fp32")
     folder = train(config, tmp_path / "set", tmp_path / "run", say=lambda line: None)
     assert (folder / "model.safetensors").stat().st_size > 0
+
+
+def test_a_photograph_that_changed_under_its_name_is_prepared_again(source, tmp_path):
+    photos, out = tmp_path / "photos", tmp_path / "data"
+    shutil.copytree(source, photos)
+    prepare(photos, out, workers=0)
+    before = {row["source"]: row.get("sha256") for row in rows_of(out)}
+    changed = sorted(name for name, digest in before.items() if digest)[0]
+    with (photos / changed).open("ab") as file:
+        file.write(b"\0")
+    prepare(photos, out, workers=0)
+    after = {row["source"]: row.get("sha256") for row in rows_of(out)}
+    assert [name for name in before if before[name] != after[name]] == [changed]

@@ -321,3 +321,11 @@ def test_two_processes_train_one_model(data, tmp_path):
     assert checkpoint.card.training["images_seen"] == 128
     assert checkpoint.card.training["steps"] == 8
     assert len(log_of(tmp_path / "run")) == 1  # one process writes
+
+
+def test_the_code_version_is_not_that_of_a_surrounding_checkout(tmp_path, monkeypatch):
+    package = tmp_path / "site-packages" / "facemix" / "__init__.py"
+    package.parent.mkdir(parents=True)
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    monkeypatch.setattr(trainer.facemix, "__file__", str(package))
+    assert trainer.code_version() == trainer.__version__

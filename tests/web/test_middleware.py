@@ -109,3 +109,10 @@ def test_a_client_that_goes_away_is_no_defect(client, caplog):
     assert (status, taken) == (None, 1)
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
     assert client.app.state.facemix.admission.inside == 0
+
+
+def test_an_address_with_line_breaks_stays_on_one_line_of_the_log(client, caplog):
+    with caplog.at_level("INFO", logger="facemix.web"):
+        client.get("/x%0Arequest%20forged:%20GET%20/%20200")
+    assert caplog.messages
+    assert not [message for message in caplog.messages if "\n" in message]
