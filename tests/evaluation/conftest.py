@@ -2,18 +2,9 @@ import hashlib
 import json
 
 import pytest
-import torch
+from one_thread import one_thread  # noqa: F401 (pytest finds it here)
 from prepared import prepared_set
 from tiny import tiny_checkpoint
-
-
-@pytest.fixture(autouse=True, scope="package")
-def one_thread():
-    """The networks of these tests are too small to be worth a second thread, and sums stay in one order."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def with_labels(folder):
