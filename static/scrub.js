@@ -62,7 +62,9 @@ export class Scrubber {
     this.refresh();
   }
 
+  // Says the new place at once, for those who listen to it; draws with the screen's next frame.
   refresh() {
+    this.onShow(Math.round(this.weight * 100), this.filled);
     if (!this.scheduled) {
       this.scheduled = requestAnimationFrame(() => {
         this.scheduled = 0;
@@ -85,7 +87,6 @@ export class Scrubber {
       // Half a pixel inside, so that smoothing does not reach into the neighbouring frame.
       this.context.drawImage(picture, x + 0.5, y + 0.5, width - 1, height - 1, 0, 0, this.canvas.width, this.canvas.height);
     }
-    this.onShow(Math.round(this.weight * 100), this.filled);
   }
 
   // Sweeps to and fro until stopped; with reduced motion, one slow pass in ten steps.
