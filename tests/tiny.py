@@ -27,15 +27,15 @@ TINY = VAEConfig(
 def tiny_vae(config: VAEConfig = TINY, *, seed: int = 0) -> VAE:
     """A VAE in evaluation mode, on the CPU, whose outputs depend on its inputs.
 
-    A fresh network begins with residual branches of zero; here every parameter is stirred, so that a tensor which
+    A fresh network begins with residual branches of zero; here every tensor is stirred, so that a tensor which
     is lost or swapped on its way through a file is noticed. The caller's random state is left alone.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         vae = VAE(config)
         with torch.no_grad():
-            for parameter in vae.parameters():
-                parameter.add_(0.02 * torch.randn_like(parameter))
+            for tensor in (*vae.parameters(), *vae.buffers()):
+                tensor.add_(0.02 * torch.randn_like(tensor))
     return vae.eval().requires_grad_(False)
 
 

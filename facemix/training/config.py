@@ -34,6 +34,11 @@ class TrainConfig(BaseModel):
         description="weight of the KL divergence; 1 is the ELBO of independent pixels, but at 128 px four of them "
         "carry about what one did at 64",
     )
+    sigma: float | None = Field(
+        None,
+        gt=0,
+        description="fixed standard deviation of the likelihood, in units of [-1, 1]; none: the best of every batch",
+    )
     kl_warmup_images: int = Field(8_000, ge=0, description="beta rises from 0 over these")
     free_bits: float = Field(0.0, ge=0, description="nats per latent dimension that cost nothing")
     region_strength: float = Field(2.5, ge=1, description="how many times more eyes and mouth count")
@@ -63,8 +68,28 @@ PRESETS: dict[str, TrainConfig] = {
         evaluate_images=256,
         validation_images=32,
     ),
-    # The shipped checkpoint: about an hour on two cores without bf16 units.
-    "cpu-128": TrainConfig(name="facemix-128", images=72_000, batch_size=16, learning_rate=8e-4),
+    # The shipped checkpoint: for two cores without bf16 units. Begins at the principal components.
+    "cpu-128": TrainConfig(
+        name="facemix-128",
+        vae=VAEConfig(linear_side=32, encoder_patch=8, encoder_widths=(128, 192, 256)),
+        images=72_000,
+        batch_size=16,
+        learning_rate=6e-4,
+        warmup_images=2_000,
+        kl_warmup_images=0,
+        evaluate_images=8_000,
+    ),
+    # What a textbook would write, to be measured against: plain sizes, a Gaussian likelihood of fixed variance.
+    "textbook-128": TrainConfig(
+        name="textbook-128",
+        vae=VAEConfig(encoder_patch=8, encoder_widths=(96, 128, 192), decoder_patch=8, decoder_widths=(96, 128, 192)),
+        images=60_000,
+        batch_size=16,
+        learning_rate=6e-4,
+        sigma=1.0,
+        beta=1.0,
+        region_strength=1.0,
+    ),
     # For a data-centre GPU, in runs that resume.
     "gpu-128": TrainConfig(
         name="facemix-128-large",

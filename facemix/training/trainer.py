@@ -40,6 +40,7 @@ from facemix.imaging.arrays import to_pixels
 from facemix.training.config import TrainConfig
 from facemix.training.dataset import FaceSet, epoch_batches, load_split, read_summary
 from facemix.training.grids import interpolation_grid, reconstruction_grid, sample_grid
+from facemix.training.start import start_from_components
 from facemix.training.state import Progress, load_state, save_state
 from facemix.vae.checkpoint import save_checkpoint
 from facemix.vae.losses import negative_elbo, region_weights
@@ -119,8 +120,14 @@ def _train(
             hint=f"prepare the photographs into another folder with `facemix prepare --size {config.vae.crop_size}`",
         )
     run.mkdir(parents=True, exist_ok=True)
+    faces = load_split(data, "train")
+    validation = load_split(data, "validation", limit=config.validation_images)
     torch.manual_seed(config.seed)
     vae = VAE(config.vae).to(device, memory_format=torch.channels_last)
+    fingerprint = _fingerprint(config, summary)
+    state_path, progress = run / "state.safetensors", Progress()
+    if config.vae.linear_side and not state_path.exists():
+        _fit_linear_path(vae, faces, config)
     average = copy.deepcopy(vae).requires_grad_(False).eval()
     optimizer = torch.optim.AdamW(
         vae.parameters(),
@@ -129,13 +136,9 @@ def _train(
         weight_decay=config.weight_decay,
         fused=True,
     )
-    fingerprint = _fingerprint(config, summary)
-    state_path, progress = run / "state.safetensors", Progress()
     if state_path.exists():
         progress = load_state(state_path, vae, average, optimizer, fingerprint=fingerprint)
         say(f"resumed at {progress.images:,} images")
-    faces = load_split(data, "train")
-    validation = load_split(data, "validation", limit=config.validation_images)
     faces_on_device = faces.images.to(device) if device.type == "cuda" else faces.images
     log = _Log(run, config) if world.rank == 0 else None
     if log and progress.step == 0:
@@ -166,7 +169,13 @@ def _train(
             reconstructions, posterior = module(images, generator)
         beta = config.beta * min(1.0, progress.images / max(1, config.kl_warmup_images))
         loss, parts = negative_elbo(
-            images, reconstructions, posterior, beta=beta, weights=weights, free_bits=config.free_bits
+            images,
+            reconstructions,
+            posterior,
+            beta=beta,
+            weights=weights,
+            free_bits=config.free_bits,
+            sigma=config.sigma,
         )
         optimizer.zero_grad(set_to_none=True)
         (loss / images[0].numel()).backward()  # per pixel: a scale that clipping can be stated in
@@ -217,6 +226,15 @@ def _train(
     folder = run / "checkpoint"
     export(folder, average, fit_prior(average, faces, device), config, summary, figures, progress)
     return folder
+
+
+def _fit_linear_path(vae: VAE, faces: FaceSet, config: TrainConfig) -> None:
+    if len(faces) <= config.vae.latent_size:
+        raise DatasetError(
+            f"{len(faces)} training faces have no {config.vae.latent_size} principal components for the linear path",
+            hint="prepare more photographs, or choose a smaller latent_size or a linear_side of 0",
+        )
+    start_from_components(vae, faces.images, seed=config.seed)
 
 
 def export(

@@ -26,6 +26,9 @@ class VAEConfig(BaseModel):
     decoder_patch: int = Field(4, ge=1, le=8, description="pixel-shuffle factor at the decoder's output")
     decoder_widths: tuple[Width, ...] = Field((64, 128, 192, 256), min_length=1)
     blocks: int = Field(1, ge=1, le=8, description="residual blocks per stage")
+    linear_side: int = Field(
+        0, ge=0, description="side of the low-pass picture that a linear path carries beside the convolutions; 0: none"
+    )
     norm_groups: int = Field(16, ge=1, description="groups of every GroupNorm")
 
     @model_validator(mode="after")
@@ -40,6 +43,13 @@ class VAEConfig(BaseModel):
             for width in widths:
                 if width % self.norm_groups:
                     raise ValueError(f"{side} width {width} is not a multiple of {self.norm_groups} groups")
+        if self.linear_side and self.crop_size % self.linear_side:
+            raise ValueError(f"crop_size {self.crop_size} is not a multiple of linear_side {self.linear_side}")
+        if self.latent_size > 3 * self.linear_side**2 > 0:
+            raise ValueError(
+                f"a picture of linear_side {self.linear_side} has {3 * self.linear_side**2} numbers, too few for "
+                f"latent_size {self.latent_size}"
+            )
         if self.coarsest("encoder") != self.coarsest("decoder"):
             raise ValueError(
                 f"the encoder ends at {self.coarsest('encoder')} pixels and the decoder begins at "

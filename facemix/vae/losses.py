@@ -13,7 +13,11 @@ LOG_SIGMA_FLOOR = math.log(2 * 2 / 255)
 
 
 def gaussian_nll(
-    images: torch.Tensor, reconstructions: torch.Tensor, weights: torch.Tensor | None = None
+    images: torch.Tensor,
+    reconstructions: torch.Tensor,
+    weights: torch.Tensor | None = None,
+    *,
+    sigma: float | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Negative log-likelihood per image under a Gaussian of the batch's optimal variance, without constants.
 
@@ -24,6 +28,7 @@ def gaussian_nll(
     Args:
         images, reconstructions: (N, 3, S, S) in [-1, 1].
         weights: (1, 1, S, S) with mean 1; how much each place counts.
+        sigma: a fixed standard deviation instead, in units of [-1, 1], as in the textbook's VAE.
 
     Returns:
         The NLL in nats per image, a scalar, and the plain MSE, a scalar, both float32.
@@ -31,6 +36,8 @@ def gaussian_nll(
     error = (images.float() - reconstructions.float()).square()
     mse = error.mean()
     weighted = mse if weights is None else (error * weights).mean()
+    if sigma is not None:
+        return 0.5 * images[0].numel() * weighted / sigma**2, mse.detach()
     # A soft floor: the gradient fades instead of stopping dead.
     variance = weighted + math.exp(2 * LOG_SIGMA_FLOOR)
     return 0.5 * images[0].numel() * torch.log(variance), mse.detach()
@@ -44,17 +51,19 @@ def negative_elbo(
     beta: float = 1.0,
     weights: torch.Tensor | None = None,
     free_bits: float = 0.0,
+    sigma: float | None = None,
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """NLL + beta KL in nats per image, and its parts.
 
     Args:
         beta: weight of the KL divergence; 1 is the ELBO, less during warm-up.
         free_bits: nats per latent dimension that cost nothing (Kingma et al. 2016).
+        sigma: see `gaussian_nll`.
 
     Returns:
         The loss, a scalar, and detached scalars ``nll``, ``kl`` (nats per image) and ``mse``.
     """
-    nll, mse = gaussian_nll(images, reconstructions, weights)
+    nll, mse = gaussian_nll(images, reconstructions, weights, sigma=sigma)
     per_dimension = posterior.kl().mean(0)
     charged = per_dimension.clamp(min=free_bits).sum() if free_bits else per_dimension.sum()
     parts = {"nll": nll.detach(), "kl": per_dimension.detach().sum(), "mse": mse}

@@ -4,6 +4,11 @@ Pixel-unshuffle in, pre-activation residual blocks with GroupNorm and SiLU, one 
 whose every block is modulated by that latent (FiLM), pixel-shuffle out. GroupNorm has no batch statistics, so
 a face is encoded alike alone and in company. The latent is global on purpose: a spatial one cross-fades two
 faces where a global one turns the one into the other.
+
+Where the configuration asks for it, a linear path beside the convolutions carries a low-pass picture of the face into
+the latent and out of it. It is fitted in closed form (principal components, see `training.start`) and not trained
+further, so that training begins where the best linear code ends and the convolutions draw what no linear code can:
+every edge finer than the low-pass picture.
 """
 
 from __future__ import annotations
@@ -51,6 +56,46 @@ class FilmBlock(ResidualBlock):
         return x + self.conv2(F.silu(h))
 
 
+class FittedLinear(nn.Module):
+    """A linear map, (N, I) to (N, O), that begins as zero and is fitted in closed form: no gradient changes it."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.zeros(outputs, inputs))
+        self.register_buffer("bias", torch.zeros(outputs))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+
+class LinearEncoder(nn.Module):
+    """Principal components of the low-pass picture: (N, 3, S, S) to (N, Z), of unit variance over the training set."""
+
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        self.shrink = config.crop_size // config.linear_side
+        self.project = FittedLinear(3 * config.linear_side**2, config.latent_size)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.project(F.avg_pool2d(images, self.shrink).flatten(1))
+
+
+class LinearDecoder(nn.Module):
+    """Back from principal components to the picture, enlarged smoothly: (N, Z) to (N, 3, S, S)."""
+
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        self.size, self.side = config.crop_size, config.linear_side
+        self.draw = FittedLinear(config.latent_size, 3 * config.linear_side**2)
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        small = self.draw(z).unflatten(1, (3, self.side, self.side))
+        return F.interpolate(small, size=self.size, mode="bicubic", align_corners=False)
+
+
 class Encoder(nn.Module):
     """Crops to posterior moments: (N, 3, S, S) in [-1, 1] to (N, 2 Z)."""
 
@@ -67,6 +112,7 @@ class Encoder(nn.Module):
         )
         self.norm = nn.GroupNorm(groups, widths[-1])
         self.head = nn.Linear(widths[-1] * config.coarsest("encoder") ** 2, 2 * config.latent_size)
+        self.linear = LinearEncoder(config) if config.linear_side else None
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         h = self.stem(F.pixel_unshuffle(images, self.patch))
@@ -75,7 +121,11 @@ class Encoder(nn.Module):
                 h = self.downs[index - 1](h)
             for block in blocks:
                 h = block(h)
-        return self.head(F.silu(self.norm(h)).flatten(1))
+        moments = self.head(F.silu(self.norm(h)).flatten(1))
+        if self.linear is None:
+            return moments
+        mean, logvar = moments.chunk(2, dim=1)
+        return torch.cat([mean + self.linear(images), logvar], dim=1)
 
 
 class Decoder(nn.Module):
@@ -97,6 +147,7 @@ class Decoder(nn.Module):
         )
         self.norm = nn.GroupNorm(groups, widths[-1])
         self.head = nn.Conv2d(widths[-1], 3 * config.decoder_patch**2, 3, padding=1)
+        self.linear = LinearDecoder(config) if config.linear_side else None
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         h = self.stem(z).unflatten(1, self.start)
@@ -107,7 +158,8 @@ class Decoder(nn.Module):
                 h = F.interpolate(self.ups[index - 1](h), scale_factor=2, mode="nearest")
             for block in blocks:
                 h = block(h, z)
-        return F.pixel_shuffle(self.head(F.silu(self.norm(h))), self.patch)
+        images = F.pixel_shuffle(self.head(F.silu(self.norm(h))), self.patch)
+        return images if self.linear is None else images + self.linear(z)
 
 
 class VAE(nn.Module):
@@ -134,5 +186,5 @@ class VAE(nn.Module):
 
 
 def count_parameters(module: nn.Module) -> int:
-    """Number of trainable values."""
-    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+    """Number of values, fitted and trained."""
+    return sum(tensor.numel() for tensor in itertools.chain(module.parameters(), module.buffers()))

@@ -143,6 +143,24 @@ def test_a_run_may_be_lengthened(data, tmp_path):
     assert load_checkpoint(tmp_path / "checkpoint").card.training["steps"] == 4
 
 
+def test_a_run_with_a_linear_path_begins_at_the_components_and_resumes_there(data, tmp_path):
+    path = {**preset("tiny").vae.model_dump(), "linear_side": 8}
+    whole, halves = config(vae=path, images=64), config(vae=path, images=32)
+    done = train(whole, data, tmp_path / "whole", say=silent)
+    train(halves, data, tmp_path / "halves", say=silent)
+    resumed = train(whole, data, tmp_path / "halves", say=silent)
+    weights = load_file(done / "model.safetensors")
+    assert weights["decoder.linear.draw.weight"].any()
+    for name, value in load_file(resumed / "model.safetensors").items():
+        assert torch.equal(value, weights[name]), name
+
+
+def test_a_linear_path_asks_for_more_faces_than_dimensions(data, tmp_path):
+    path = {**preset("tiny").vae.model_dump(), "linear_side": 8, "latent_size": 64}
+    with pytest.raises(DatasetError, match="48 training faces have no 64 principal components"):
+        train(config(vae=path), data, tmp_path / "run", say=silent)
+
+
 def test_the_time_limit_saves_and_returns_none(data, tmp_path):
     assert train(config(), data, tmp_path, time_limit=0, say=silent) is None
     assert (tmp_path / "state.safetensors").exists()

@@ -16,6 +16,12 @@ def test_nll_by_hand():
     assert nll.item() == pytest.approx(0.5 * 48 * math.log(0.25 + FLOOR), rel=1e-5)
 
 
+def test_nll_of_a_fixed_variance_by_hand():
+    images, reconstructions = torch.zeros(2, 3, 4, 4), torch.full((2, 3, 4, 4), 0.5)
+    nll, mse = gaussian_nll(images, reconstructions, sigma=0.5)
+    assert (nll.item(), mse.item()) == pytest.approx((0.5 * 48, 0.25))
+
+
 def test_a_perfect_reconstruction_ends_at_the_floor():
     images = torch.rand(1, 3, 4, 4)
     nll, mse = gaussian_nll(images, images.clone())

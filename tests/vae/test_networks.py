@@ -15,6 +15,8 @@ CONFIGS = [
               decoder_widths=(12,), blocks=2, norm_groups=3),
     VAEConfig(crop_size=16, latent_size=3, encoder_patch=8, encoder_widths=(4,), decoder_patch=2,
               decoder_widths=(4, 8, 4), norm_groups=1),
+    VAEConfig(crop_size=32, latent_size=6, encoder_patch=8, encoder_widths=(8,), decoder_patch=4,
+              decoder_widths=(8, 8), norm_groups=4, linear_side=8),
 ]  # fmt: skip
 
 
@@ -92,8 +94,9 @@ def test_a_fresh_network_is_the_same_for_the_same_seed():
     assert not torch.equal(fresh(3), fresh(4))
 
 
-def test_only_trainable_values_are_counted():
+def test_fitted_values_are_counted_with_trained_ones():
     layer = torch.nn.Linear(3, 2)
     assert count_parameters(layer) == 8
     layer.bias.requires_grad_(False)
-    assert count_parameters(layer) == 6
+    layer.register_buffer("mean", torch.zeros(5))
+    assert count_parameters(layer) == 13
