@@ -18,6 +18,7 @@ from facemix.errors import RecipeInvalid
 
 Interpolation = Literal["lerp", "slerp"]
 RECIPE_SCHEMA = 1
+MOST_VIVID = 0.5  # more than half, and the mix exaggerates, as slerp does
 _SUMMABLE = 1e300  # larger weights are scaled down before they are summed, which would overflow
 
 
@@ -43,6 +44,11 @@ class ModelIdentity(BaseModel):
 # Minus zero equals zero but is written differently; adding zero removes the sign, so that equal recipes stay
 # equal as text.
 Weight = Annotated[float, Field(ge=0, le=1), AfterValidator(lambda weight: weight + 0.0)]
+Vividness = Annotated[
+    float,
+    Field(ge=0, le=MOST_VIVID, description="share of the norm that lerp loses which is given back; slerp loses none"),
+    AfterValidator(lambda vividness: vividness + 0.0),
+]
 
 
 class PhotoParent(BaseModel):
@@ -79,6 +85,7 @@ class Recipe(BaseModel):
     model: ModelIdentity
     parents: tuple[Parent, ...] = Field(min_length=2, max_length=32)
     interpolation: Interpolation = "lerp"
+    vividness: Annotated[Vividness, Field(strict=True)] = 0.0
     seed: int = Field(0, ge=0, lt=2**31, description="seed of the draws from the prior")
 
     @field_validator("parents")

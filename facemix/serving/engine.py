@@ -64,6 +64,7 @@ class Engine:
         )
         self.crop_size = checkpoint.card.config.crop_size
         self.latent_size = checkpoint.card.config.latent_size
+        self.coarse_size = checkpoint.card.config.coarse_size
 
     @property
     def device(self) -> str:

@@ -24,6 +24,7 @@ from facemix.faces.quality import measure, refusal
 from facemix.imaging.decode import WORKING_SIDE, DecodeLimits, decode_image
 from facemix.mixing.interpolation import interpolate
 from facemix.mixing.recipe import (
+    MOST_VIVID,
     Interpolation,
     ModelIdentity,
     Parent,
@@ -100,14 +101,22 @@ class Mixer:
         height, width = image.pixels.shape[:2]
         return FoundPhoto(width, height, hashlib.sha256(photo.data).hexdigest(), image.notes, tuple(found))
 
-    def mix(self, parents: Sequence[ParentInput], *, interpolation: Interpolation = "lerp", seed: int = 0) -> MixResult:
+    def mix(
+        self,
+        parents: Sequence[ParentInput],
+        *,
+        interpolation: Interpolation = "lerp",
+        vividness: float = 0.0,
+        seed: int = 0,
+    ) -> MixResult:
         """One face from two or more parents. Weights are scaled to sum to 1.
 
         Raises:
-            RecipeInvalid: too few or too many parents, or weights that cannot be scaled.
+            RecipeInvalid: too few or too many parents, weights that cannot be scaled, or a vividness out of range.
             ImageError, FaceError: see `find_faces`; a face is refused by a gate, or there is no such face.
         """
         self._check_parents(parents)
+        _check_vividness(vividness)
         weights = normalise_weights(parent.weight for parent in parents)
         clock = _Clock()
         with clock.stage("faces"):  # bytes -> image -> face -> crop
@@ -115,8 +124,8 @@ class Mixer:
         with clock.stage("encode"):  # crop -> latent
             z = self._latents(parents, faces, seed)
         with clock.stage("decode"):  # latent -> mix -> decoded crop
-            image = self._engine.decode(interpolate(z, weights, interpolation)[None])[0]
-        recipe = self._recipe(parents, faces, weights, interpolation, seed)
+            image = self._engine.decode(self._mixed(z, weights, interpolation, vividness)[None])[0]
+        recipe = self._recipe(parents, faces, weights, interpolation, vividness, seed)
         return MixResult(image, recipe, faces, clock.milliseconds)
 
     def strip(
@@ -126,16 +135,18 @@ class Mixer:
         *,
         steps: int = 33,
         interpolation: Interpolation = "lerp",
+        vividness: float = 0.0,
         seed: int = 0,
     ) -> StripResult:
         """`steps` frames from the first parent to the second, ends included; their weights are ignored.
 
         Raises:
-            RecipeInvalid: fewer than 2 steps, or more than the operator allows.
+            RecipeInvalid: fewer than 2 steps, or more than the operator allows; a vividness out of range.
             ImageError, FaceError: as `mix`.
         """
         if not 2 <= steps <= self._max_steps:
             raise RecipeInvalid(f"steps is {steps}", hint=f"ask for 2 to {self._max_steps} frames", where="steps")
+        _check_vividness(vividness)
         shares = tuple(index / (steps - 1) for index in range(steps))
         parents = (first, second)
         clock = _Clock()
@@ -144,9 +155,11 @@ class Mixer:
         with clock.stage("encode"):
             z = self._latents(parents, faces, seed)
         with clock.stage("decode"):
-            path = torch.stack([interpolate(z, (1 - share, share), interpolation) for share in shares])
+            path = torch.stack([self._mixed(z, (1 - share, share), interpolation, vividness) for share in shares])
             frames = self._engine.decode(path)
-        recipes = tuple(self._recipe(parents, faces, (1 - share, share), interpolation, seed) for share in shares)
+        recipes = tuple(
+            self._recipe(parents, faces, (1 - share, share), interpolation, vividness, seed) for share in shares
+        )
         return StripResult(frames, shares, recipes, faces, clock.milliseconds)
 
     def sample(self, number: int, *, seed: int = 0) -> np.ndarray:
@@ -185,12 +198,18 @@ class Mixer:
                 rows.append(self._engine.draw(parent.number, seed=seed))
         return torch.stack(rows)
 
+    def _mixed(
+        self, z: torch.Tensor, weights: Sequence[float], interpolation: Interpolation, vividness: float
+    ) -> torch.Tensor:
+        return interpolate(z, weights, interpolation, vividness=vividness, coarse_size=self._engine.coarse_size)
+
     def _recipe(
         self,
         parents: Sequence[ParentInput],
         faces: Sequence[ParentFace],
         weights: Sequence[float],
         interpolation: Interpolation,
+        vividness: float,
         seed: int,
     ) -> Recipe:
         named: list[Parent] = []
@@ -199,7 +218,14 @@ class Mixer:
                 named.append(PhotoParent(sha256=face.photo.sha256, face=face.chosen.index, weight=weight))
             else:
                 named.append(SampleParent(number=parent.number, weight=weight))
-        return Recipe(model=self.model, parents=tuple(named), interpolation=interpolation, seed=seed)
+        return Recipe(
+            model=self.model, parents=tuple(named), interpolation=interpolation, vividness=vividness, seed=seed
+        )
+
+
+def _check_vividness(vividness: float) -> None:
+    if not 0 <= vividness <= MOST_VIVID:
+        raise RecipeInvalid(f"vividness is {vividness}", hint=f"it is 0 to {MOST_VIVID}", where="vividness")
 
 
 class _Clock:

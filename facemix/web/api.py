@@ -75,7 +75,7 @@ async def mix(request: Request) -> Response:
 
 
 def _mix(mixer: MixerLike, wanted: MixInput, media_type: str, request: Request) -> Response:
-    result = mixer.mix(wanted.parents, interpolation=wanted.interpolation, seed=wanted.seed)
+    result = mixer.mix(wanted.parents, interpolation=wanted.interpolation, vividness=wanted.vividness, seed=wanted.seed)
     headers = {
         "X-Facemix-Model": str(mixer.model),
         "Server-Timing": server_timing(result.stage_ms),
@@ -121,7 +121,14 @@ async def strip(request: Request) -> Response:
 
 def _strip(mixer: MixerLike, wanted: StripInput, request: Request) -> Response:
     first, second = wanted.parents
-    result = mixer.strip(first, second, steps=wanted.steps, interpolation=wanted.interpolation, seed=wanted.seed)
+    result = mixer.strip(
+        first,
+        second,
+        steps=wanted.steps,
+        interpolation=wanted.interpolation,
+        vividness=wanted.vividness,
+        seed=wanted.seed,
+    )
     body = StripResponse(
         request_id=request_id(request),
         model=model_name(mixer.model),

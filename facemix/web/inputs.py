@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
 from facemix.errors import MediaTypeUnsupported, RequestInvalid
-from facemix.mixing.recipe import Interpolation, normalise_weights
+from facemix.mixing.recipe import Interpolation, Vividness, normalise_weights
 from facemix.serving.types import ParentInput, PhotoInput, SampleInput
 from facemix.settings import Settings
 from facemix.web.forms import Form, read_form, too_large
@@ -23,7 +23,7 @@ from facemix.web.problems import from_validation
 from facemix.web.schemas import FaceIndex, MixBody, ParentBody, SampleNumber, Seed, StripBody
 
 PAIR_FILES = ("face_a", "face_b")
-PAIR_FIELDS = ("face_a_index", "face_b_index", "sample_a", "sample_b", "interpolation", "seed")
+PAIR_FIELDS = ("face_a_index", "face_b_index", "sample_a", "sample_b", "interpolation", "vividness", "seed")
 MIX_FIELDS = ("weight", *PAIR_FIELDS)
 STRIP_FIELDS = ("steps", *PAIR_FIELDS)
 
@@ -36,6 +36,7 @@ _URL_SAFE = str.maketrans("-_", "+/")
 class MixInput:
     parents: tuple[ParentInput, ...]
     interpolation: Interpolation = "lerp"
+    vividness: float = 0.0
     seed: int = 0
     image_format: str = "image/png"
 
@@ -45,6 +46,7 @@ class StripInput:
     parents: tuple[ParentInput, ParentInput]
     steps: int
     interpolation: Interpolation = "lerp"
+    vividness: float = 0.0
     seed: int = 0
 
 
@@ -59,6 +61,7 @@ class PairFields(BaseModel):
     sample_a: SampleNumber | None = None
     sample_b: SampleNumber | None = None
     interpolation: Interpolation = "lerp"
+    vividness: Vividness = 0.0
     seed: Seed = 0
     steps: int | None = Field(None, ge=3)
 
@@ -128,6 +131,7 @@ def mix_from_json(body: bytes, settings: Settings) -> MixInput:
     return MixInput(
         parents=_parents_from_json(wanted.parents, settings),
         interpolation=wanted.interpolation,
+        vividness=wanted.vividness,
         seed=wanted.seed,
         image_format=wanted.image_format,
     )
@@ -144,6 +148,7 @@ def strip_from_json(body: bytes, settings: Settings) -> StripInput:
         parents=(first, second),
         steps=_steps(wanted.steps, settings),
         interpolation=wanted.interpolation,
+        vividness=wanted.vividness,
         seed=wanted.seed,
     )
 
@@ -183,7 +188,12 @@ def _pair(form: Form, fields: PairFields) -> tuple[ParentInput, ParentInput]:
 def mix_from_form(form: Form) -> MixInput:
     """Raises `RequestInvalid`, its `where` naming the field."""
     fields = _fields(form)
-    return MixInput(parents=_pair(form, fields), interpolation=fields.interpolation, seed=fields.seed)
+    return MixInput(
+        parents=_pair(form, fields),
+        interpolation=fields.interpolation,
+        vividness=fields.vividness,
+        seed=fields.seed,
+    )
 
 
 def strip_from_form(form: Form, settings: Settings) -> StripInput:
@@ -193,6 +203,7 @@ def strip_from_form(form: Form, settings: Settings) -> StripInput:
         parents=_pair(form, fields),
         steps=_steps(fields.steps, settings),
         interpolation=fields.interpolation,
+        vividness=fields.vividness,
         seed=fields.seed,
     )
 

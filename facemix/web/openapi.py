@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 import facemix
 from facemix import errors
+from facemix.mixing.recipe import MOST_VIVID
 from facemix.web import schemas
 from facemix.web.problems import PROBLEM_MEDIA_TYPE
 
@@ -147,6 +148,13 @@ _PAIR_PROPERTIES: dict[str, Any] = {
     "sample_a": {"type": "integer", "minimum": 0, "description": "a sample face instead of a photograph"},
     "sample_b": {"type": "integer", "minimum": 0},
     "interpolation": {"type": "string", "enum": ["lerp", "slerp"], "default": "lerp"},
+    "vividness": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": MOST_VIVID,
+        "default": 0,
+        "description": "share of the norm that lerp loses which is given back; slerp loses none",
+    },
     "seed": {"type": "integer", "minimum": 0, "default": 0, "description": "seed of the sample faces"},
 }
 _WEIGHT = {

@@ -194,7 +194,7 @@ def _studio_error(request: Request, error: FacemixError, form: Form) -> Response
 
 
 def _mix_for_page(mixer: MixerLike, wanted: MixInput) -> tuple[dict[str, SlotView], ResultView]:
-    result = mixer.mix(wanted.parents, interpolation=wanted.interpolation, seed=wanted.seed)
+    result = mixer.mix(wanted.parents, interpolation=wanted.interpolation, vividness=wanted.vividness, seed=wanted.seed)
     slots = _slots()
     for slot, used, given in zip(slots.values(), result.parents, wanted.parents, strict=True):
         if isinstance(given, SampleInput):

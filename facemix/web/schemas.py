@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from facemix.mixing.recipe import Interpolation, Recipe
+from facemix.mixing.recipe import Interpolation, Recipe, Vividness
 
 ImageMediaType = Literal["image/png", "image/webp", "image/jpeg"]
 
@@ -64,12 +64,14 @@ class MixBody(_Strict):
             "examples": [
                 {"parents": [{"image": _PIXEL, "weight": 0.7}, {"image": _PIXEL, "weight": 0.3}]},
                 {"parents": [{"sample": 3}, {"sample": 7}, {"sample": 11}], "interpolation": "slerp"},
+                {"parents": [{"sample": 3}, {"sample": 7}], "vividness": 0.25},
             ]
         }
     )
 
     parents: list[ParentBody] = Field(min_length=2)
     interpolation: Interpolation = "lerp"
+    vividness: Vividness = 0.0
     seed: Seed = 0
     image_format: ImageMediaType = Field("image/png", description="type of the image inside a JSON answer")
 
@@ -81,6 +83,7 @@ class StripBody(_Strict):
 
     parents: list[ParentBody] = Field(min_length=2, max_length=2)
     interpolation: Interpolation = "lerp"
+    vividness: Vividness = 0.0
     seed: Seed = 0
     steps: int | None = Field(None, ge=3, description="frames, both ends included")
 
@@ -271,6 +274,7 @@ _RECIPE_EXAMPLE = {
         {"kind": "sample", "number": 12, "weight": 0.5},
     ],
     "interpolation": "lerp",
+    "vividness": 0.0,
     "seed": 0,
 }
 

@@ -39,7 +39,12 @@ class MixerLike(Protocol):
     def find_faces(self, photo: PhotoInput) -> FoundPhoto: ...
 
     def mix(
-        self, parents: Sequence[ParentInput], *, interpolation: Interpolation = "lerp", seed: int = 0
+        self,
+        parents: Sequence[ParentInput],
+        *,
+        interpolation: Interpolation = "lerp",
+        vividness: float = 0.0,
+        seed: int = 0,
     ) -> MixResult: ...
 
     def strip(
@@ -49,6 +54,7 @@ class MixerLike(Protocol):
         *,
         steps: int = 33,
         interpolation: Interpolation = "lerp",
+        vividness: float = 0.0,
         seed: int = 0,
     ) -> StripResult: ...
 

@@ -3,7 +3,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from facemix.mixing.interpolation import interpolate
@@ -137,7 +137,50 @@ def test_as_many_weights_as_latents_are_needed():
         interpolate(latents(2), (0.5, 0.25, 0.25))
 
 
+def test_vividness_gives_back_its_share_of_the_lost_norm():
+    z, weights = latents(3, 512) * torch.tensor([[1.0], [2.0], [3.0]]), (0.5, 0.3, 0.2)
+    plain = interpolate(z, weights)
+    whole, left = float(torch.tensor(weights) @ z.norm(dim=1)), float(plain.norm())
+    assert left < 0.8 * whole
+    for vividness in (0.1, 0.25, 0.5):
+        mixed = interpolate(z, weights, vividness=vividness)
+        assert float(mixed.norm()) == pytest.approx(left + vividness * (whole - left), rel=1e-5)
+        torch.testing.assert_close(mixed / mixed.norm(), plain / plain.norm())
+
+
+@pytest.mark.parametrize("count", [2, 8, 32])
+def test_parents_at_right_angles_get_their_whole_share_back(count):
+    mixed = interpolate(torch.eye(count), [1 / count] * count, vividness=0.5)
+    assert float(mixed.norm()) == pytest.approx((1 + count**-0.5) / 2, rel=1e-5)
+
+
+def test_between_opposite_parents_vividness_does_not_make_a_face_out_of_rounding():
+    parent = latents(1)[0]
+    assert torch.equal(interpolate(torch.stack([parent, -parent]), (0.5, 0.5), vividness=0.5), torch.zeros(16))
+    speck = 1e-6 * latents(1, seed=1)[0]
+    for nearly in (speck, -speck):
+        z = torch.stack([parent, nearly - parent])
+        mixed = interpolate(z, (0.5, 0.5), vividness=0.5)
+        assert float(mixed.norm()) == pytest.approx(3.5 * float(interpolate(z, (0.5, 0.5)).norm()), rel=1e-5)
+        assert float(mixed.norm()) < 1e-5
+
+
+def test_a_zero_latent_has_no_norm_to_lose():
+    z = torch.stack([latents(1)[0], torch.zeros(16)])
+    torch.testing.assert_close(interpolate(z, (0.25, 0.75), vividness=0.5), 0.25 * z[0])
+    assert torch.equal(interpolate(torch.zeros(2, 16), (0.5, 0.5), vividness=0.5), torch.zeros(16))
+
+
+@pytest.mark.parametrize("vividness", [-1e-9, 0.5000001, 1, math.nan, math.inf])
+@pytest.mark.parametrize("weights", [(0.5, 0.5), (1.0, 0.0)])
+@pytest.mark.parametrize("how", HOW)
+def test_a_vividness_out_of_range_is_refused(how, weights, vividness):
+    with pytest.raises(ValueError, match="vividness is"):
+        interpolate(latents(2), weights, how, vividness=vividness)
+
+
 numbers = st.floats(-8, 8, width=32)
+vividnesses = st.floats(0, 0.5)
 mixes = st.integers(2, 5).flatmap(
     lambda count: st.tuples(
         st.lists(st.lists(numbers, min_size=3, max_size=3), min_size=count, max_size=count),
@@ -161,3 +204,45 @@ def test_slerp_is_finite_and_no_longer_than_its_parents(mix):
     mixed = interpolate(z, normalise_weights(mix[1]), "slerp")
     assert torch.isfinite(mixed).all()
     assert float(mixed.norm()) <= float(z.norm(dim=1).max()) * (1 + 1e-5) + 1e-6
+
+
+@given(mixes, vividnesses, vividnesses)
+def test_the_norm_grows_with_vividness_and_never_beyond_the_parents(mix, one, other):
+    z, weights = torch.tensor(mix[0]), normalise_weights(mix[1])
+    less, more = sorted((one, other))
+    whole = float(torch.tensor(weights, dtype=torch.float64) @ z.double().norm(dim=1))
+    norms = [float(interpolate(z, weights, vividness=v).double().norm()) for v in (0, less, more)]
+    slack = 1e-6 * (1 + whole)
+    assert norms[0] <= norms[1] + slack
+    assert norms[1] <= norms[2] + slack
+    assert norms[2] <= whole + slack
+
+
+@given(mixes, vividnesses)
+def test_where_nothing_is_lost_vividness_changes_no_bit(mix, vividness):
+    z, weights = torch.tensor(mix[0]), normalise_weights(mix[1])
+    assert torch.equal(interpolate(z, weights, vividness=0.0), interpolate(z, weights))
+    assert torch.equal(interpolate(z, weights, "slerp", vividness=vividness), interpolate(z, weights, "slerp"))
+    for chosen in range(len(z)):
+        end = [float(index == chosen) for index in range(len(z))]
+        assert torch.equal(interpolate(z, end, vividness=vividness), z[chosen])
+
+
+@given(mixes, vividnesses, st.randoms(use_true_random=False))
+def test_vividness_takes_no_notice_of_the_order_of_the_parents(mix, vividness, random):
+    z, weights = torch.tensor(mix[0]), normalise_weights(mix[1])
+    order = random.sample(range(len(z)), len(z))
+    assume(order != sorted(order))
+    mixed = interpolate(z[order], [weights[index] for index in order], vividness=vividness)
+    torch.testing.assert_close(mixed, interpolate(z, weights, vividness=vividness), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("how", ["lerp", "slerp"])
+def test_detail_fades_and_has_no_say_in_the_rest(how):
+    z = torch.randn(2, 9, generator=torch.Generator().manual_seed(5))
+    weights = (0.25, 0.75)
+    mixed = interpolate(z, weights, how, vividness=0.5, coarse_size=6)
+    torch.testing.assert_close(mixed[:6], interpolate(z[:, :6], weights, how, vividness=0.5))
+    torch.testing.assert_close(mixed[6:], 0.5**1.5 * (0.25 * z[0, 6:] + 0.75 * z[1, 6:]))
+    assert not interpolate(z, (0.5, 0.5), how, coarse_size=6)[6:].any()
+    assert torch.equal(interpolate(z, (0.0, 1.0), how, coarse_size=6), z[1])

@@ -33,6 +33,7 @@ def recipes(draw):
         model=MODEL,
         parents=parents,
         interpolation=draw(st.sampled_from(["lerp", "slerp"])),
+        vividness=draw(st.floats(0, 0.5)),
         seed=draw(st.integers(0, 2**31 - 1)),
     )
 
@@ -55,13 +56,20 @@ def test_the_canonical_json_is_written_in_one_way():
         + MODEL.weights
         + '"},"parents":['
         '{"face":0,"kind":"photo","sha256":"' + "0" * 64 + '","weight":0.25},'
-        '{"face":0,"kind":"photo","sha256":"' + "0" * 63 + '1","weight":0.75}],"seed":3,"version":1}'
+        '{"face":0,"kind":"photo","sha256":"' + "0" * 63 + '1","weight":0.75}],"seed":3,"version":1,"vividness":0.0}'
     )
+
+
+def test_a_recipe_from_before_vividness_is_one_without_it():
+    document = json.loads(recipe_of([0.25, 0.75], seed=3).to_json())
+    del document["vividness"]
+    assert Recipe.from_json(json.dumps(document)) == recipe_of([0.25, 0.75], seed=3, vividness=0.0)
 
 
 def test_equal_recipes_have_equal_hashes():
     assert recipe_of([0, 1]) == recipe_of([0.0, 1.0]) == recipe_of([-0.0, 1.0])
     assert recipe_of([0, 1]).hash == recipe_of([0.0, 1.0]).hash == recipe_of([-0.0, 1.0]).hash
+    assert len({recipe_of([0, 1], vividness=none).hash for none in (0, 0.0, -0.0)}) == 1
 
 
 def test_whatever_changes_the_face_changes_the_hash():
@@ -71,6 +79,7 @@ def test_whatever_changes_the_face_changes_the_hash():
         recipe_of([0.4, 0.6]),
         recipe_of([0.5, 0.5], seed=1),
         recipe_of([0.5, 0.5], interpolation="slerp"),
+        recipe_of([0.5, 0.5], vividness=0.25),
         recipe_of([0.5, 0.5], model=other),
         recipe_of([0.5, 0.5, 0.0]),
         recipe_of([], parents=[SampleParent(number=n, weight=0.5) for n in (0, 1)]),
@@ -100,6 +109,11 @@ def test_weights_that_make_no_mix_are_refused(shares):
         (("colour",), "blue", "colour"),
         (("version",), 2, "version"),
         (("interpolation",), "cubic", "interpolation"),
+        (("vividness",), -0.01, "vividness"),
+        (("vividness",), 0.51, "vividness"),
+        (("vividness",), math.nan, "vividness"),
+        (("vividness",), "0.25", "vividness"),
+        (("vividness",), False, "vividness"),
         (("seed",), -1, "seed"),
         (("seed",), 2**31, "seed"),
         (("model", "weights"), "abc", "model.weights"),

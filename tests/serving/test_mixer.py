@@ -131,6 +131,26 @@ def test_the_mix_is_the_decoded_interpolation_of_the_latents(mixer, engine):
         np.testing.assert_array_equal(mixer.mix([a(0.25), b(0.75)], interpolation=interpolation).image, expected)
 
 
+def test_detail_fades_in_mixes_and_strips_of_a_model_that_has_it(mixer, engine, monkeypatch):
+    z = torch.cat([engine.encode(mixer.find_faces(photo).faces[0].crop[None]) for photo in (a(), b())])
+    whole = mixer.mix([a(0.25), b(0.75)]).image
+    monkeypatch.setattr(engine, "coarse_size", 2)
+    faded = engine.decode(interpolate(z, (0.25, 0.75), coarse_size=2)[None])[0]
+    assert far_apart(whole, faded) > 0
+    np.testing.assert_array_equal(mixer.mix([a(0.25), b(0.75)]).image, faded)
+    np.testing.assert_array_equal(mixer.strip(a(), b(), steps=5).frames[3], faded)
+
+
+def test_vividness_reaches_the_latents_of_a_mix_and_leaves_its_ends(mixer, engine):
+    z = torch.cat([engine.encode(mixer.find_faces(photo).faces[0].crop[None]) for photo in (a(), b())])
+    vivid = engine.decode(interpolate(z, (0.25, 0.75), vividness=0.5)[None])[0]
+    result = mixer.mix([a(0.25), b(0.75)], vividness=0.5)
+    np.testing.assert_array_equal(result.image, vivid)
+    assert result.recipe.vividness == 0.5
+    assert not np.array_equal(vivid, mixer.mix([a(0.25), b(0.75)]).image)
+    np.testing.assert_array_equal(mixer.mix([a(1), b(0)], vividness=0.5).image, mixer.mix([a(1), b(0)]).image)
+
+
 def test_weights_are_shares(mixer):
     np.testing.assert_array_equal(mixer.mix([a(1), b(3)]).image, mixer.mix([a(0.25), b(0.75)]).image)
 
@@ -180,13 +200,13 @@ def test_where_the_time_went_is_told(mixer):
 # --- the strip ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("interpolation", ["lerp", "slerp"])
-def test_every_frame_of_a_strip_is_the_mix_of_its_weight(mixer, interpolation):
-    strip = mixer.strip(a(), b(), steps=5, interpolation=interpolation)
+@pytest.mark.parametrize(("interpolation", "vividness"), [("lerp", 0.0), ("lerp", 0.5), ("slerp", 0.0)])
+def test_every_frame_of_a_strip_is_the_mix_of_its_weight(mixer, interpolation, vividness):
+    strip = mixer.strip(a(), b(), steps=5, interpolation=interpolation, vividness=vividness)
     assert strip.frames.shape == (5, TINY.crop_size, TINY.crop_size, 3)
     assert strip.weights == (0.0, 0.25, 0.5, 0.75, 1.0)
     for frame, weight, recipe in zip(strip.frames, strip.weights, strip.recipes, strict=True):
-        result = mixer.mix([a(1 - weight), b(weight)], interpolation=interpolation)
+        result = mixer.mix([a(1 - weight), b(weight)], interpolation=interpolation, vividness=vividness)
         # The latents are equal bit for bit, but the frames are decoded together, and a convolution over many
         # pictures may add its numbers up in another order.
         difference = np.abs(frame.astype(int) - result.image)
@@ -229,17 +249,19 @@ def test_the_recipe_names_everything_that_decides_the_face(mixer, engine):
             {"kind": "sample", "number": 6, "weight": 0.75},
         ],
         "interpolation": "slerp",
+        "vividness": 0.0,
         "seed": 11,
     }
     assert Recipe.from_json(recipe.to_json()) == recipe
 
 
 def test_the_recipes_hash_is_the_same_in_every_release():
+    """Only a new field of the recipe may change it: the canonical JSON holds every field (`docs/recipe.md`)."""
     parents = [{"kind": "photo", "sha256": "ab" * 32, "face": 1, "weight": 0.25}]
     parents += [{"kind": "sample", "number": 6, "weight": 0.75}]
     model = {"name": "tiny", "weights": "cd" * 32, "latent_schema": 1}
     recipe = Recipe.model_validate({"model": model, "parents": parents})
-    assert recipe.hash == "466d0ceebb37fe6ad9401baed8b67a9b929fd076562b0be521ad3bfc14827e62"
+    assert recipe.hash == "c152569ccf891feb7aa5b60b8759adc3bed1b10ad09931ccced4538fa95f8bdb"
 
 
 def test_recipes_differ_where_the_faces_do(mixer):
@@ -248,10 +270,11 @@ def test_recipes_differ_where_the_faces_do(mixer):
         mixer.mix([a(0.25), b(0.75)]).recipe.hash,
         mixer.mix([b(0.5), a(0.5)]).recipe.hash,
         mixer.mix([a(0.5), b(0.5)], interpolation="slerp").recipe.hash,
+        mixer.mix([a(0.5), b(0.5)], vividness=0.25).recipe.hash,
         mixer.mix([a(0.5), PhotoInput(CROWD, "crowd", face=1, weight=0.5)]).recipe.hash,
         mixer.mix([a(0.5), PhotoInput(CROWD, "crowd", face=0, weight=0.5)]).recipe.hash,
     }
-    assert len(seen) == 6
+    assert len(seen) == 7
     assert mixer.mix([a(2), b(2)]).recipe.hash in seen
 
 
@@ -305,6 +328,15 @@ def test_the_operators_limits_hold(engine, finder):
 def test_weights_without_a_meaning_are_refused_before_any_work(mixer, weights):
     with pytest.raises(RecipeInvalid):
         mixer.mix([PhotoInput(b"", "empty", weight=weights[0]), PhotoInput(b"", "empty", weight=weights[1])])
+
+
+@pytest.mark.parametrize("vividness", [-0.1, 0.6, math.nan])
+def test_a_vividness_out_of_range_is_refused_before_any_work(mixer, vividness):
+    empty = [PhotoInput(b"", "empty")] * 2
+    for ask in (mixer.mix, lambda parents, **wanted: mixer.strip(*parents, **wanted)):
+        with pytest.raises(RecipeInvalid, match=f"vividness is {vividness}") as caught:
+            ask(empty, vividness=vividness)
+        assert caught.value.where == "vividness"
 
 
 def test_one_face_is_no_mix(mixer):

@@ -24,6 +24,11 @@ from facemix.serving.types import (
 CROP = 32
 
 
+def vivid(pixels: np.ndarray, vividness: float) -> np.ndarray:
+    """Contrast about the middle grey, rounded to levels."""
+    return np.clip(np.round(pixels + vividness * (pixels - 128)), 0, 255).astype(np.uint8)
+
+
 class FakeMixer:
     """Behaviour by the photo's top left pixel: pure blue is a cat, pure green a crowd, pure red a defect."""
 
@@ -110,23 +115,24 @@ class FakeMixer:
         recipe = PhotoParent(sha256=photo.sha256, face=index, weight=given.weight)
         return ParentFace(given.where, photo, chosen), chosen.crop, recipe
 
-    def mix(self, parents, *, interpolation="lerp", seed=0) -> MixResult:
+    def mix(self, parents, *, interpolation="lerp", vividness=0.0, seed=0) -> MixResult:
         found = [self._parent(parent) for parent in parents]
         image = sum(crop.astype(np.float64) * given.weight for (_, crop, _), given in zip(found, parents, strict=True))
         recipe = Recipe(
             model=self.model,
             parents=tuple(item[2] for item in found),
             interpolation=interpolation,
+            vividness=vividness,
             seed=seed,
         )
-        pixels = np.clip(np.round(image), 0, 255).astype(np.uint8)
+        pixels = vivid(image, vividness)
         return MixResult(pixels, recipe, tuple(item[0] for item in found), {"detect": 1.25, "decode": 2.0})
 
-    def strip(self, first, second, *, steps=33, interpolation="lerp", seed=0) -> StripResult:
+    def strip(self, first, second, *, steps=33, interpolation="lerp", vividness=0.0, seed=0) -> StripResult:
         weights = tuple(index / (steps - 1) for index in range(steps))
         (face_a, crop_a, recipe_a), (face_b, crop_b, recipe_b) = self._parent(first), self._parent(second)
         a, b = crop_a.astype(np.float64), crop_b.astype(np.float64)
-        frames = np.stack([np.round(a * (1 - w) + b * w).astype(np.uint8) for w in weights])
+        frames = np.stack([vivid(a * (1 - w) + b * w, vividness) for w in weights])
         recipes = tuple(
             Recipe(
                 model=self.model,
@@ -135,6 +141,7 @@ class FakeMixer:
                     recipe_b.model_copy(update={"weight": w}),
                 ),
                 interpolation=interpolation,
+                vividness=vividness,
                 seed=seed,
             )
             for w in weights

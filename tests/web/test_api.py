@@ -99,6 +99,21 @@ def test_json_with_three_parents_samples_and_format(client):
     assert body["faces"][1]["count"] is None
 
 
+@pytest.mark.parametrize("path", [MIX, "/api/v1/strip"])
+def test_vividness_reaches_the_face_and_the_recipe_by_form_and_json(client, path):
+    def picture(body):
+        return body.get("image", body.get("frames"))["base64"]
+
+    pair = {"parents": [{"sample": 1}, {"sample": 2}]}
+    plain = client.post(path, json=pair).json()
+    by_json = client.post(path, json={**pair, "vividness": 0.25}).json()
+    form = {"sample_a": 1, "sample_b": 2, "vividness": "0.25"}
+    by_form = client.post(path, data=form, files={"face_a": ("", b"")}).json()
+    assert [body["recipe"]["vividness"] for body in (plain, by_json, by_form)] == [0, 0.25, 0.25]
+    assert picture(by_json) == picture(by_form) != picture(plain)
+    problem(client.post(path, json={**pair, "vividness": 0.6}), 422, "request_invalid", "vividness")
+
+
 def test_face_choice(client):
     chosen = client.post(MIX, files=files(face_a=CROWD), data={"face_a_index": 1, "sample_b": 1}).json()
     assert (chosen["faces"][0]["index"], chosen["faces"][0]["count"]) == (1, 3)

@@ -84,6 +84,10 @@ def test_form_weights_sum_to_one_and_keep_the_ends(weight):
         ({"seed": "2147483648"}, "seed"),
         ({"face_a_index": "x"}, "face_a_index"),
         ({"interpolation": "cubic"}, "interpolation"),
+        ({"vividness": "0.51"}, "vividness"),
+        ({"vividness": "-0.1"}, "vividness"),
+        ({"vividness": "nan"}, "vividness"),
+        ({"vividness": "0,25"}, "vividness"),
     ],
 )
 def test_form_fields_out_of_range(fields, where):
@@ -140,6 +144,9 @@ TWO = '{"sample": 1}, {"sample": 2}'
         ('{"parents": [{"sample": 1}, {"image": "*"}]}', "parents.1"),
         ('{"parents": [' + TWO + '], "colour": 1}', "colour"),
         ('{"parents": [' + TWO + '], "interpolation": "x"}', "interpolation"),
+        ('{"parents": [' + TWO + '], "vividness": 0.51}', "vividness"),
+        ('{"parents": [' + TWO + '], "vividness": NaN}', "vividness"),
+        ('{"parents": [' + TWO + '], "vividness": "0.25"}', "vividness"),
         ('{"parents": [' + TWO + '], "image_format": "image/gif"}', "image_format"),
         ('{"parents": [' + ",".join(['{"sample": 1}'] * 9) + "]}", "parents"),
         ("[" * 100_000, None),
@@ -162,6 +169,15 @@ def test_an_empty_image_is_left_to_the_decoder_to_refuse():
 def test_random_json_is_refused_and_nothing_else(noise):
     with pytest.raises(RequestInvalid):
         mix_from_json(noise, SETTINGS)
+
+
+def test_vividness_is_read_from_every_kind_of_request():
+    form = Form({"sample_a": "1", "sample_b": "2", "vividness": "0.25"})
+    body = ('{"parents": [' + TWO + '], "vividness": 0.25}').encode()
+    wanted = mix_from_form(form), strip_from_form(form, SETTINGS), mix_from_json(body, SETTINGS)
+    assert [one.vividness for one in (*wanted, strip_from_json(body, SETTINGS))] == [0.25] * 4
+    assert mix_from_form(Form({"sample_a": "1", "sample_b": "2"})).vividness == 0
+    assert mix_from_json(('{"parents": [' + TWO + "]}").encode(), SETTINGS).vividness == 0
 
 
 def test_strip_steps():

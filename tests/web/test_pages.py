@@ -145,6 +145,21 @@ def test_the_form_without_scripts_gives_the_mix(client):
     assert page.open == []
 
 
+def test_the_form_takes_vividness(client):
+    def mixed(**more):
+        (result,) = submit(client, face_a=PHOTO, face_b=DARK, data=more).find(class_="plain-result")
+        return opened(base64.b64decode(result["src"].removeprefix("data:image/png;base64,")))
+
+    api = client.post(
+        "/api/v1/mix",
+        files=files(face_a=PHOTO, face_b=DARK),
+        data={"vividness": "0.5"},
+        headers={"Accept": "image/png"},
+    )
+    assert np.array_equal(mixed(vividness="0.5"), opened(api.content))
+    assert not np.array_equal(mixed(vividness="0.5"), mixed())
+
+
 def test_the_form_tells_what_was_found():
     with running() as client:
         text = client.post("/", files=files(face_a=CROWD, face_b=DARK), headers=HTML).text
@@ -178,7 +193,9 @@ def test_a_refusal_stands_beside_the_photo_it_is_about(client, photos, status, l
     assert page.find(id="weight")[0]["value"] == "0.2"
 
 
-@pytest.mark.parametrize("data", [{"weight": "nan"}, {"weight": "2"}, {"seed": "x"}, {"colour": "red"}])
+@pytest.mark.parametrize(
+    "data", [{"weight": "nan"}, {"weight": "2"}, {"seed": "x"}, {"vividness": "1"}, {"colour": "red"}]
+)
 def test_a_refusal_about_the_form_stands_above_it(client, data):
     page = submit(client, 422, face_a=PHOTO, face_b=OTHER, data=data)
     assert page.inside("message-a") == page.inside("message-b") == ""
