@@ -58,7 +58,8 @@ def portrait_crop(size: int) -> np.ndarray:
 def path(engine: Engine, z: torch.Tensor, steps: int) -> np.ndarray:
     """Frames from the first of two latents to the second, both ends included."""
     shares = np.linspace(0, 1, steps)
-    return engine.decode(torch.stack([interpolate(z, (1 - share, share)) for share in shares.tolist()]))
+    path = [interpolate(z, (1 - share, share), coarse_size=engine.coarse_size) for share in shares.tolist()]
+    return engine.decode(torch.stack(path))
 
 
 def unseen(engine: Engine, data: Path, pairs: int = 7, steps: int = 9) -> np.ndarray:

@@ -115,6 +115,9 @@ def mix(
         int | None, typer.Option("--steps", help="Write a strip of so many frames from the first to the second.")
     ] = None,
     interpolation: Annotated[str, typer.Option(help="lerp, or slerp for more vivid results.")] = "lerp",
+    vividness: Annotated[
+        float, typer.Option(min=0, max=0.5, help="Share of the contrast that lerp loses which is given back.")
+    ] = 0.0,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of the sample faces.")] = 0,
     recipe: Annotated[Path | None, typer.Option("--recipe", help="Also write the recipe, as JSON.")] = None,
 ) -> None:
@@ -125,6 +128,10 @@ def mix(
     media_type = media_type_for_path(output)
     if interpolation not in ("lerp", "slerp"):
         raise RequestInvalid(f"interpolation is {interpolation!r}", hint="it is lerp or slerp", where="--interpolation")
+    if interpolation == "slerp" and vividness:
+        raise RequestInvalid(
+            "slerp loses nothing that could be given back", hint="leave it out, or use lerp", where="--vividness"
+        )
     shares = _shares(photos, weight, weights, steps)
     chosen = _numbers(faces, "--faces", int, len(photos)) if faces else [None] * len(photos)
     for target in (output, recipe):
@@ -139,10 +146,11 @@ def mix(
     parents = [_parent(*parts) for parts in zip(photos, shares, chosen, strict=True)]
     mixer = mixer_from_settings(load_settings())
     if steps is not None:
-        strip = mixer.strip(parents[0], parents[1], steps=steps, interpolation=interpolation, seed=seed)
+        first, second = parents
+        strip = mixer.strip(first, second, steps=steps, interpolation=interpolation, vividness=vividness, seed=seed)
         pixels, used, described = _side_by_side(strip.frames), strip.parents, strip.recipes[len(strip.recipes) // 2]
     else:
-        result = mixer.mix(parents, interpolation=interpolation, seed=seed)
+        result = mixer.mix(parents, interpolation=interpolation, vividness=vividness, seed=seed)
         pixels, used, described = result.image, result.parents, result.recipe
     for face in used:
         _report(face)
@@ -246,6 +254,37 @@ def train(
 
 
 @app.command()
+def sharpen(
+    checkpoint: Annotated[Path, typer.Argument(help="Folder of the checkpoint to begin with; it is only read.")],
+    data: Annotated[Path, typer.Argument(help="A prepared data set, best the one that it was trained on.")],
+    run: Annotated[Path, typer.Argument(help="Folder of the run; an interrupted run goes on there.")],
+    images: Annotated[int | None, typer.Option(help="Photographs to see in all.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Photographs per step.")] = None,
+    adversarial_weight: Annotated[
+        float | None, typer.Option(help="How hard the discriminator pulls; 0 leaves only fidelity.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a field of the configuration, as in mix_share=1.")
+    ] = None,
+    time_limit: Annotated[float | None, typer.Option(help="Save and stop after so many seconds.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and stop.")] = False,
+) -> None:
+    """Sharpen a trained decoder against a discriminator; the encoder stays as it is."""
+    from facemix.training.sharpen_config import sharpen_config
+
+    named = {"images": images, "batch_size": batch_size, "adversarial_weight": adversarial_weight}
+    config = sharpen_config(**(named | _assignments(set_ or [])))
+    if dry_run:
+        print(config.model_dump_json(indent=2))
+        return
+    from facemix.training.sharpen import sharpen as run_sharpening
+
+    with progress_bar("images") as on_progress:
+        folder = run_sharpening(config, checkpoint, data, run, time_limit=time_limit, on_progress=on_progress)
+    print(f"checkpoint: {folder}" if folder else f"stopped at the time limit; the same command goes on in {run}")
+
+
+@app.command()
 def evaluate(
     checkpoint: Annotated[Path, typer.Argument(help="Folder with model.safetensors and card.json.")],
     data: Annotated[Path, typer.Argument(help="A prepared data set.")],
@@ -276,6 +315,37 @@ def evaluate(
     if out is not None:
         write_results(out, results)
     print(text(results), end="")
+
+
+@app.command()
+def directions(
+    checkpoint: Annotated[Path, typer.Argument(help="Folder with model.safetensors and card.json.")],
+    data: Annotated[Path, typer.Argument(help="A prepared data set, best the one that it was trained on.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder to write to; default the checkpoint's.")] = None,
+    limit: Annotated[int | None, typer.Option(min=5, help="Fit to so many photographs, drawn at random.")] = None,
+    faces: Annotated[int, typer.Option(min=1, help="Measure the effects on so many unseen faces.")] = 128,
+    min_r2: Annotated[float, typer.Option(max=1, help="Least R2 of a probe that is worth a direction.")] = 0.2,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of every draw.")] = 0,
+) -> None:
+    """Fit a checkpoint's attribute directions and measure what they do (``docs/attributes.md``)."""
+    from facemix.evaluation.identity import ABSENT, load_embedder
+    from facemix.training.directions import Options, fit_directions
+    from facemix.training.directions_table import text
+
+    folder = checkpoint if out is None else out
+    if folder.exists() and not folder.is_dir():
+        raise RequestInvalid("not a folder", hint="name one to write to", where=str(folder))
+    embedder = load_embedder()
+    if embedder is None:
+        print(ABSENT, file=sys.stderr)
+    options = Options(limit=limit, faces=faces, min_r2=min_r2, seed=seed)
+    with progress_bar("passes") as on_progress:
+        found = fit_directions(
+            checkpoint, data, options, embed=embedder.embed if embedder else None, on_progress=on_progress
+        )
+    found.save(folder)
+    print(text(found.card), end="")
+    print(f"{folder}: {len(found.names)} directions of {found.card.model}@{found.card.weights_sha256[:12]}")
 
 
 @app.command()

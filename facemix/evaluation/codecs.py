@@ -18,6 +18,7 @@ class Codec(Protocol):
     """Faces to latents and back, in 8 bits as they would be shown."""
 
     latent_size: int
+    coarse_size: int  # dimensions that mix straight, before those that are detail; 0: all
 
     def encode(self, crops: np.ndarray) -> torch.Tensor:
         """(N, S, S, 3) uint8 to (N, Z) float32."""
@@ -34,6 +35,7 @@ class VAECodec:
     def __init__(self, vae: VAE) -> None:
         self._vae = vae.to(memory_format=torch.channels_last)
         self.latent_size = vae.config.latent_size
+        self.coarse_size = vae.config.coarse_size
 
     @torch.inference_mode()
     def posterior(self, crops: np.ndarray) -> Posterior:

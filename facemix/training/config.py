@@ -72,7 +72,7 @@ PRESETS: dict[str, TrainConfig] = {
     "cpu-128": TrainConfig(
         name="facemix-128",
         vae=VAEConfig(linear_side=32, encoder_patch=8, encoder_widths=(128, 192, 256)),
-        images=72_000,
+        images=48_000,
         batch_size=16,
         learning_rate=6e-4,
         warmup_images=2_000,

@@ -6,6 +6,7 @@ import warnings
 
 import torch
 
+from facemix.vae.detail import fade_detail
 from facemix.vae.networks import VAE
 
 _PADDING = 2
@@ -73,5 +74,9 @@ def interpolation_grid(vae: VAE, images: torch.Tensor, steps: int = 9) -> torch.
     """
     z = vae.encode(images).mode()
     t = torch.linspace(0, 1, steps, device=z.device)[:, None]
-    rows = [vae.decode(a + t * (b - a)) for a, b in zip(z[0::2], z[1::2], strict=False)]
+    weights = torch.cat([1 - t, t], dim=1)
+    paths = (
+        fade_detail(a + t * (b - a), weights, vae.config.coarse_size) for a, b in zip(z[0::2], z[1::2], strict=False)
+    )
+    rows = [vae.decode(path) for path in paths]
     return tile(torch.cat(rows).clamp(-1, 1), steps)

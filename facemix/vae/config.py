@@ -21,6 +21,9 @@ class VAEConfig(BaseModel):
 
     crop_size: int = Field(128, ge=16, le=1024, description="side of the crops, pixels")
     latent_size: int = Field(512, ge=2, le=4096, description="dimensions of z")
+    coarse_size: int = Field(
+        0, ge=0, description="so many dimensions mix straight; those after them are detail (see `detail`); 0: all mix"
+    )
     encoder_patch: int = Field(4, ge=1, le=8, description="pixel-unshuffle factor at the encoder's input")
     encoder_widths: tuple[Width, ...] = Field((64, 128, 192, 256), min_length=1)
     decoder_patch: int = Field(4, ge=1, le=8, description="pixel-shuffle factor at the decoder's output")
@@ -43,6 +46,8 @@ class VAEConfig(BaseModel):
             for width in widths:
                 if width % self.norm_groups:
                     raise ValueError(f"{side} width {width} is not a multiple of {self.norm_groups} groups")
+        if self.coarse_size >= self.latent_size:
+            raise ValueError(f"coarse_size {self.coarse_size} leaves no detail of latent_size {self.latent_size}")
         if self.linear_side and self.crop_size % self.linear_side:
             raise ValueError(f"crop_size {self.crop_size} is not a multiple of linear_side {self.linear_side}")
         if self.latent_size > 3 * self.linear_side**2 > 0:

@@ -45,6 +45,14 @@ class LatentPrior:
         covariance = torch.cov(means.T) + torch.diag(variances.double().cpu().mean(0))
         return cls(means.mean(0).float(), torch.linalg.cholesky(covariance).float())
 
+    def without_detail(self, coarse_size: int) -> LatentPrior:
+        """The same density over the first `coarse_size` dimensions, and 0 in those after: nobody has no photograph
+        whose detail could be kept (see `facemix.vae.detail`). A `coarse_size` of 0 changes nothing."""
+        if not coarse_size:
+            return self
+        kept = (torch.arange(len(self.mean)) < coarse_size).to(self.mean)
+        return LatentPrior(self.mean * kept, self.scale * kept[:, None])
+
     def latents(self, noise: torch.Tensor) -> torch.Tensor:
         """Standard normal noise, (N, Z), to latents, (N, Z)."""
         return self.mean + noise @ self.scale.T

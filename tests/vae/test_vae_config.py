@@ -40,6 +40,7 @@ def test_the_two_sides_may_differ_if_they_meet():
         ({"latent_size": 1}, "latent_size"),
         ({"encoder_patch": 0}, "encoder_patch"),
         ({"norm_groups": 0}, "norm_groups"),
+        ({"coarse_size": 8}, "coarse_size 8 leaves no detail of latent_size 8"),
         ({"linear_side": 5}, "crop_size 32 is not a multiple of linear_side 5"),
         ({"linear_side": 1}, "has 3 numbers, too few for latent_size"),
         ({"dropout": 0.1}, "dropout"),

@@ -1,0 +1,86 @@
+"""How much fine detail a decoder keeps: the figures that training is watched by.
+
+`facemix evaluate` measures the same and more, with intervals; its figures are the ones to publish.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from facemix.training.dataset import FaceSet
+from facemix.training.trainer import as_images
+from facemix.vae.detail import fade_detail
+from facemix.vae.networks import VAE
+
+_REC601 = (0.299, 0.587, 0.114)  # ITU-R BT.601, luma of red, green and blue
+_ROUNDING_ENERGY = 1 / (12 * 255**2)  # what rounding to 8 bits leaves: nothing is divided by less
+
+
+def laplacian_energy(images: torch.Tensor) -> torch.Tensor:
+    """Mean squared Laplacian (4 neighbours) of the brightness, away from the edge: (N,), of levels in [0, 1].
+
+    images: (N, 3, S, S) in [-1, 1]; values beyond are clipped, and all are rounded to 8 bits as when shown.
+    """
+    levels = (images.float().clamp(-1, 1) * 127.5 + 128).floor() / 255
+    luma = (levels * levels.new_tensor(_REC601)[:, None, None]).sum(1)
+    middle = luma[:, 1:-1, 1:-1]
+    around = luma[:, :-2, 1:-1] + luma[:, 2:, 1:-1] + luma[:, 1:-1, :-2] + luma[:, 1:-1, 2:]
+    return (around - 4 * middle).square().mean((1, 2))
+
+
+def laplacian_pyramid_distance(error: torch.Tensor, levels: int, weights: torch.Tensor | None = None) -> torch.Tensor:
+    """Sum over levels of the mean absolute value of a Laplacian pyramid, finest first; a scalar.
+
+    The pyramid is linear, so that of two images' difference is the difference of their pyramids. Each level is what
+    averaging over 2 x 2 pixels and bilinear enlargement lose (P. Burt, E. Adelson, 1983, with a shorter filter).
+
+    Args:
+        error: (N, 3, S, S), the difference of two batches, S a multiple of 2 ** levels.
+        weights: (1, 1, S, S), how much each place counts.
+    """
+    total = error.new_zeros(())
+    for level in range(levels):
+        coarse = F.avg_pool2d(error, 2)
+        band = (error - F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)).abs()
+        if weights is not None:
+            band = band * (F.avg_pool2d(weights, 2**level) if level else weights)
+        total, error = total + band.mean(), coarse
+    return total
+
+
+@torch.no_grad()
+def measure(vae: VAE, faces: FaceSet, device: torch.device) -> dict[str, float]:
+    """Fidelity and detail of reconstructions and mid-points, on a split.
+
+    Returns:
+        ``psnr``: dB, mean over images, as in training. ``sharpness``: Laplacian energy of the reconstruction over the
+        photograph's, mean over images; ``sharpness_pooled``: the sum of the energies over the sum of them.
+        ``midpoint_sharpness``: energy of the decoded mid-point of two neighbours in the split over the mean of their
+        reconstructions', mean over pairs; 1 where there is only one face.
+    """
+    psnr, before, after, middle, latents = [], [], [], [], []
+    for chunk in faces.images.split(64):
+        images = as_images(chunk, device)
+        z = vae.encode(images).mode()
+        decoded = vae.decode(z).clamp(-1, 1)
+        psnr.append(-10 * torch.log10(((images - decoded) / 2).square().mean((1, 2, 3))))
+        before.append(laplacian_energy(images))
+        after.append(laplacian_energy(decoded))
+        latents.append(z)
+    source, output, z = (torch.cat(parts) for parts in (before, after, latents))
+    source = source.clamp(min=_ROUNDING_ENERGY)
+    first, second = z[0::2][: len(z) // 2], z[1::2]
+    for one, other in zip(first.split(64), second.split(64), strict=True):
+        mixed = fade_detail((one + other) / 2, torch.tensor([0.5, 0.5], device=device), vae.config.coarse_size)
+        middle.append(laplacian_energy(vae.decode(mixed)))
+    kept = torch.ones(1)
+    if len(second):
+        ends = (output[0::2][: len(z) // 2] + output[1::2]) / 2
+        kept = torch.cat(middle) / ends.clamp(min=_ROUNDING_ENERGY)
+    return {
+        "psnr": float(torch.cat(psnr).mean()),
+        "sharpness": float((output / source).mean()),
+        "sharpness_pooled": float(output.sum() / source.sum()),
+        "midpoint_sharpness": float(kept.mean()),
+    }
