@@ -163,6 +163,10 @@ class ModelMismatch(ModelError):
     code, status, title = "model_mismatch", 409, "The latent or recipe belongs to another model"
 
 
+class AttributesMissing(ModelError):
+    code, status, title = "attributes_missing", 409, "The model has no attribute directions"
+
+
 # --- installation, data, overload --------------------------------------------------------------------------
 
 

@@ -24,18 +24,24 @@ class PCA:
     Attributes:
         mean: (D,) float32, D = 3 S S, numbers in [-1, 1].
         components: (D, Z) float32, orthonormal columns.
+        deviations: (Z,) float32, by how much the codes of the faces that it was fitted on vary.
         side: S.
         fitted_images: how many faces it was fitted on.
     """
 
     mean: torch.Tensor
     components: torch.Tensor
+    deviations: torch.Tensor
     side: int
     fitted_images: int
 
     @property
     def latent_size(self) -> int:
         return self.components.shape[1]
+
+    @property
+    def coarse_size(self) -> int:
+        return 0  # one level: all of it mixes
 
     def encode(self, crops: np.ndarray) -> torch.Tensor:
         """(N, S, S, 3) uint8 to (N, Z) float32."""
@@ -45,6 +51,10 @@ class PCA:
         """(N, Z) float32 to (N, S, S, 3) uint8."""
         flat = self.mean + z @ self.components.T
         return to_pixels(flat.reshape(len(z), self.side, self.side, 3).permute(0, 3, 1, 2))
+
+    def latents(self, noise: torch.Tensor) -> torch.Tensor:
+        """Standard normal noise, (N, Z), to codes drawn from the normal fitted to the faces', (N, Z)."""
+        return noise * self.deviations  # components are uncorrelated, and of mean 0
 
 
 def fit_pca(
@@ -88,9 +98,10 @@ def fit_pca(
     for chunk in chunks:
         projected = (_numbers(chunk).sub_(mean) @ basis).double()
         covariance += projected.T @ projected
-    _, vectors = torch.linalg.eigh(covariance)  # rising eigenvalues
+    energies, vectors = torch.linalg.eigh(covariance)  # rising eigenvalues
     leading = vectors.flip(1)[:, :size].float()
-    return PCA(mean, basis @ leading, side, count)
+    deviations = (energies.flip(0)[:size].clamp_min(0) / count).sqrt().float()
+    return PCA(mean, basis @ leading, deviations, side, count)
 
 
 def _numbers(images: torch.Tensor) -> torch.Tensor:

@@ -38,6 +38,18 @@ class Bootstrap:
             return Figure(mean=None, low=None, high=None, n=0)
         return self.interval(float(values.mean()), self.counts(len(values)) @ values / len(values), len(values))
 
+    def median(self, values: np.ndarray) -> Figure:
+        """Median of (N,) values with its interval, under the name that all figures have. NaN is left out."""
+        values = np.asarray(values, np.float64)
+        values = values[~np.isnan(values)]
+        if not len(values):
+            return Figure(mean=None, low=None, high=None, n=0)
+        rising = np.argsort(values, kind="stable")
+        drawn = self.counts(len(values))[:, rising].cumsum(1)
+        # The place of the k-th drawn value is how many of the rising sums stay below k; an even set has two middles.
+        middles = [(drawn < k).sum(1) for k in ((len(values) + 1) // 2, len(values) // 2 + 1)]
+        return self.interval(float(np.median(values)), values[rising][np.stack(middles)].mean(0), len(values))
+
     def statistic(self, n: int, compute: Callable[[np.ndarray], np.ndarray]) -> Figure:
         """Any figure of n faces.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import re
 import time
@@ -17,12 +18,24 @@ from facemix.errors import ConfigError, DatasetError
 from facemix.evaluation.baselines import PCA_IMAGES, fit_pca
 from facemix.evaluation.bootstrap import Bootstrap
 from facemix.evaluation.codecs import Codec, VAECodec
-from facemix.evaluation.cost import cost_figures, time_per_face
+from facemix.evaluation.cost import cost_figures, gpu_time_per_face, time_per_face
+from facemix.evaluation.gates import gate_figures, read_manifest
 from facemix.evaluation.groups import age_of, group_figures, labels_of
+from facemix.evaluation.identity import (
+    ABSENT,
+    IdentityEmbedder,
+    distances,
+    load_embedder,
+    midpoint_identity,
+    reconstruction_identity,
+    same_person,
+    strangers,
+)
 from facemix.evaluation.latent import latent_figures
-from facemix.evaluation.midpoints import decoded_path, draw_pairs, faded_path, measure_paths
+from facemix.evaluation.midpoints import Paths, decoded_path, draw_pairs, face_likeness, faded_path, measure_paths
 from facemix.evaluation.reconstruction import measure_reconstructions, reconstruction_figures, wrinkle_figures
-from facemix.evaluation.results import Data, Figures, Identity, Margins, Results, Subject
+from facemix.evaluation.results import Data, Figure, Figures, Identity, Margins, Results, Subject
+from facemix.evaluation.wasserstein import SlicedWasserstein
 from facemix.faces.centerface import CenterFace
 from facemix.faces.types import FaceDetector
 from facemix.training.dataset import FaceSet, load_split, read_summary
@@ -79,9 +92,10 @@ def evaluate(
     Args:
         checkpoint: folder with ``model.safetensors`` and ``card.json``.
         data: a prepared data set.
-        say: receives a line before every long step.
+        say: receives a line before every long step, and one where identity distances are skipped.
 
     Raises:
+        InstallationError: the identity embedder is there, but damaged.
         CheckpointMissing, CheckpointCorrupt: see `load_checkpoint`.
         DatasetError: the data set cannot be used, has too few faces, or has crops of another size than a model takes.
         ConfigError: a name in `compare` is not one or is taken, or the model itself is called as a baseline is.
@@ -98,7 +112,10 @@ def evaluate(
     for name, one in models.items():
         _check_size(name, one, data, summary)
     faces, whole = _draw_faces(data, options)
-    walk = _Walk(faces, options)
+    embedder = load_embedder()
+    if embedder is None:
+        say(ABSENT)
+    walk = _Walk(faces, options, embedder)
     measured: dict[str, _Measured] = {}
     seconds: dict[str, float] = {}
     per_face: dict[str, dict[str, float]] = {}
@@ -108,16 +125,17 @@ def evaluate(
         before = time.monotonic()
         codec = VAECodec(one.vae)
         measured[name] = walk.measure_model(codec, one, summary)
-        per_face[name] = time_per_face(codec, walk.crops)
+        per_face[name] = time_per_face(codec, walk.crops) | gpu_time_per_face(one.vae, walk.crops)
         seconds[name] = time.monotonic() - before
     if options.baselines:
         before = time.monotonic()
         train = _sample(load_split(data, "train"), options.pca_images, seed=options.seed).images
         say(f"pca: {model.card.config.latent_size} components of {len(train):,} training faces")
         pca = fit_pca(train, model.card.config.latent_size, seed=options.seed)
+        walk.measure_training_faces(train)
         del train
         name = f"pca-{pca.latent_size}"
-        measured[name] = walk.measure_codec(pca, Subject(kind="pca", fitted_images=pca.fitted_images))
+        measured[name] = walk.measure_codec(pca, pca.latents, Subject(kind="pca", fitted_images=pca.fitted_images))
         seconds[name] = time.monotonic() - before
         measured[CROSS_FADE] = walk.measure_cross_fade()
 
@@ -141,6 +159,9 @@ def evaluate(
             for name, one in measured.items()
             if name != model.card.name
         },
+        embedder=embedder.name if embedder else None,
+        reference=walk.reference,
+        gates=gate_figures(read_manifest(data), walk.bootstrap),
         timing={
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - started, 1),
@@ -152,9 +173,13 @@ def evaluate(
 
 
 class _Walk:
-    """The faces, pairs, resamples and detector that all subjects share."""
+    """The faces, pairs, resamples, detector and embedder that all subjects share.
 
-    def __init__(self, faces: FaceSet, options: Options) -> None:
+    Attributes:
+        reference: figures of the photographs themselves.
+    """
+
+    def __init__(self, faces: FaceSet, options: Options, embedder: IdentityEmbedder | None) -> None:
         self.crops = faces.images.numpy()
         self.pairs = draw_pairs(len(faces), options.pairs, seed=options.seed)
         self.bootstrap = Bootstrap(resamples=options.resamples, seed=options.seed)
@@ -162,6 +187,29 @@ class _Walk:
         self._labels = labels_of(faces.rows)
         # One thread: sums stay in one order, and a second one gains little on pictures this small.
         self._detector: FaceDetector = CenterFace(threshold=_DETECTOR_THRESHOLD, threads=1)
+        self._embedder = embedder
+        self._points = self._embed(self.crops)
+        first, second = self._points[self.pairs.T]
+        apart = distances(first, second)
+        self.reference: Figures = {
+            "identity_between_parents": self.bootstrap.median(apart),
+            "same_person": self.bootstrap.mean(same_person(apart)),
+        }
+        # As many real faces as there are mid-points, for only sets of one size compare; strangers to the parents where
+        # there are enough.
+        others = np.setdiff1d(np.arange(len(faces)), self.pairs)
+        drawn_from = others if len(others) >= len(self.pairs) else np.arange(len(faces))
+        drawn = np.random.default_rng((options.seed, 4)).permutation(drawn_from)[: len(self.pairs)]
+        self._sliced = SlicedWasserstein(self.crops[drawn], seed=options.seed)
+        self._seed = options.seed
+
+    def measure_training_faces(self, train: torch.Tensor) -> None:
+        """The floor of the sliced Wasserstein distances: real faces against real faces. train: (N, S, S, 3) uint8."""
+        count = len(self.pairs)
+        if len(train) < count:
+            return  # only sets of one size compare
+        drawn = np.random.default_rng((self._seed, 5)).permutation(len(train))[:count]
+        self.reference |= self._sliced_figures(train[torch.from_numpy(drawn)].numpy())
 
     def measure_model(self, codec: VAECodec, checkpoint: Checkpoint, summary: dict[str, Any]) -> _Measured:
         card = checkpoint.card
@@ -180,36 +228,67 @@ class _Walk:
             latent=latent_figures(codec.posterior(self.crops), self.bootstrap),
             cost=cost_figures(checkpoint.vae, card.training),
         )
-        return self.measure_codec(codec, subject)
+        return self.measure_codec(codec, checkpoint.prior.latents, subject)
 
-    def measure_codec(self, codec: Codec, subject: Subject) -> _Measured:
-        """Adds to `subject` what can be measured of anything that encodes and decodes."""
+    def measure_codec(self, codec: Codec, prior: Callable[[torch.Tensor], torch.Tensor], subject: Subject) -> _Measured:
+        """Adds to `subject` what can be measured of anything that encodes and decodes.
+
+        prior: standard normal noise, (N, Z), to latents of new faces.
+        """
         z = codec.encode(self.crops)
         outputs = codec.decode(z)
         values = measure_reconstructions(self.crops, outputs)
-        paths = measure_paths(self.pairs, self.crops, lambda a, b: decoded_path(codec, z[[a, b]]), self._detector)
+        values["identity_distance"] = distances(self._embed(outputs), self._points)
+        paths = self._with_identity(
+            measure_paths(self.pairs, self.crops, lambda a, b: decoded_path(codec, z[[a, b]]), self._detector)
+        )
+        noise = torch.randn(len(self.pairs), codec.latent_size, generator=torch.Generator().manual_seed(self._seed))
         added = {
             "latent_size": codec.latent_size,
-            "reconstruction": reconstruction_figures(values, self.crops, outputs, self.bootstrap),
-            "midpoints": self._means(paths),
+            "reconstruction": reconstruction_figures(values, self.crops, outputs, self.bootstrap)
+            | reconstruction_identity(values["identity_distance"], self.bootstrap),
+            "samples": self._sample_figures(codec.decode(prior(noise))),
+            "midpoints": self._path_figures(paths),
             "wrinkles": wrinkle_figures(values, self._ages, self.bootstrap),
             "groups": {
-                label: group_figures(values, groups, self.bootstrap)
+                label: group_figures(values | {"strangers": strangers(self._points, groups)}, groups, self.bootstrap)
                 for label, groups in self._labels.items()
                 if any(group is not None for group in groups)
             },
         }
-        return _Measured(subject.model_copy(update=added), values, paths)
+        return _Measured(subject.model_copy(update=added), values, paths.values)
 
     def measure_cross_fade(self) -> _Measured:
         """The photographs themselves laid over each other: ends without any loss, mid-points with two faces."""
-        paths = measure_paths(
-            self.pairs, self.crops, lambda a, b: faded_path(self.crops[a], self.crops[b]), self._detector
+        paths = self._with_identity(
+            measure_paths(self.pairs, self.crops, lambda a, b: faded_path(self.crops[a], self.crops[b]), self._detector)
         )
-        return _Measured(Subject(kind="cross-fade", midpoints=self._means(paths)), pairs=paths)
+        return _Measured(Subject(kind="cross-fade", midpoints=self._path_figures(paths)), pairs=paths.values)
 
-    def _means(self, values: dict[str, np.ndarray]) -> Figures:
-        return {name: self.bootstrap.mean(one) for name, one in values.items()}
+    def _embed(self, crops: np.ndarray) -> np.ndarray:
+        """(N, 128) points; NaN, and so every figure drawn from them, without an embedder."""
+        return np.full((len(crops), 1), np.nan) if self._embedder is None else self._embedder.embed(crops)
+
+    def _with_identity(self, paths: Paths) -> Paths:
+        first, second = self._points[self.pairs.T]
+        found = midpoint_identity(self._embed(paths.middles), first, second)
+        return dataclasses.replace(paths, values=paths.values | found)
+
+    def _path_figures(self, paths: Paths) -> Figures:
+        means = {name: self.bootstrap.mean(one) for name, one in paths.values.items()}
+        return means | self._sliced_figures(paths.middles)
+
+    def _sample_figures(self, samples: np.ndarray) -> Figures:
+        confidence = np.array([face_likeness(sample, self._detector) for sample in samples])
+        return {"confidence": self.bootstrap.mean(confidence)} | self._sliced_figures(samples)
+
+    def _sliced_figures(self, pictures: np.ndarray) -> Figures:
+        """``swd``, the mean over the levels of the pyramid, and every level by its side. They have no interval: a
+        resample that holds a picture twice is by that alone farther from the real faces."""
+        return {
+            "swd" if level == "mean" else f"swd_{level}": Figure(mean=value, low=None, high=None, n=len(pictures))
+            for level, value in self._sliced.distance(pictures).items()
+        }
 
 
 def _margins(model: _Measured, other: _Measured, bootstrap: Bootstrap) -> Margins:

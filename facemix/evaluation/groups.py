@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from facemix.evaluation.bootstrap import Bootstrap
-from facemix.evaluation.results import Group, Grouping
+from facemix.evaluation.results import Figure, Group, Grouping
 
 AGE_BANDS = ((18, 29), (30, 44), (45, 59), (60, math.inf))
 # Below this many faces a group's mean says more about who happened to be drawn than about the group.
 LEAST_FACES = 30
-_FIGURES = ("psnr", "ssim", "sharpness", "mse")
+_FIGURES = ("psnr", "ssim", "sharpness", "mse", "identity_distance", "strangers")
 
 
 def age_of(row: dict[str, Any]) -> float:
@@ -45,7 +45,8 @@ def group_figures(values: dict[str, np.ndarray], labels: Sequence[str | None], b
     """Figures per group, groups in alphabetical order.
 
     Args:
-        values: (N,) each, from `measure_reconstructions`.
+        values: (N,) each, from `measure_reconstructions`, and where they are known ``identity_distance``, of the
+            reconstructions from the photographs, and ``strangers``, of the photographs from others of the group.
         labels: N group names, None where there is none.
     """
     members = {
@@ -55,28 +56,32 @@ def group_figures(values: dict[str, np.ndarray], labels: Sequence[str | None], b
     enough = [name for name, mask in members.items() if mask.sum() >= LEAST_FACES]
     return Grouping(
         groups={
-            name: Group(
-                count=int(mask.sum()), figures={figure: bootstrap.mean(values[figure][mask]) for figure in _FIGURES}
+            group: Group(
+                count=int(mask.sum()),
+                figures={name: bootstrap.mean(values[name][mask]) for name in _FIGURES if name in values},
             )
-            for name, mask in members.items()
+            for group, mask in members.items()
         },
         unlabelled=sum(label is None for label in labels),
         too_few=tuple(name for name in members if name not in enough),
         worst_to_best=_worst_to_best(values["mse"], [members[name] for name in enough], bootstrap),
+        worst_to_best_identity=_worst_to_best(
+            values.get("identity_distance"), [members[name] for name in enough], bootstrap
+        ),
     )
 
 
-def _worst_to_best(mse: np.ndarray, masks: list[np.ndarray], bootstrap: Bootstrap):
-    """Largest over smallest mean squared error of the groups; None with fewer than two."""
-    if len(masks) < 2:
+def _worst_to_best(errors: np.ndarray | None, masks: list[np.ndarray], bootstrap: Bootstrap) -> Figure | None:
+    """Largest over smallest mean error of the groups; None with fewer than two, or where it was not measured."""
+    if len(masks) < 2 or errors is None or np.isnan(errors).any():
         return None
 
     def compute(counts: np.ndarray) -> np.ndarray:
         drawn = np.stack([counts @ mask for mask in masks], axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            means = np.stack([counts @ (mse * mask) for mask in masks], axis=1) / drawn
+            means = np.stack([counts @ (errors * mask) for mask in masks], axis=1) / drawn
             found = means.max(1) / means.min(1)
         found[~np.isfinite(found)] = np.nan
         return found
 
-    return bootstrap.statistic(len(mse), compute)
+    return bootstrap.statistic(len(errors), compute)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -11,12 +12,29 @@ import torch
 
 from facemix.evaluation import metrics
 from facemix.evaluation.codecs import Codec
-from facemix.faces.types import FaceDetector
+from facemix.evaluation.edges import double_edges
+from facemix.faces.finder import ACCEPT
+from facemix.faces.types import Face, FaceDetector
 from facemix.mixing.interpolation import interpolate
 
 FRAMES = 9
 # The detector is surest of faces whose eyes are .25 to .30 of its view apart; the crop's are .41 apart.
 _FACE_SIDE, _BORDER = 128, 32
+
+
+@dataclass(frozen=True)
+class Paths:
+    """What was measured of P pairs, and the pictures that further figures are taken from.
+
+    Attributes:
+        values: (P,) float64 each.
+        starts, middles, ends: (P, S, S, 3) uint8.
+    """
+
+    values: dict[str, np.ndarray]
+    starts: np.ndarray
+    middles: np.ndarray
+    ends: np.ndarray
 
 
 def draw_pairs(faces: int, pairs: int, *, seed: int) -> np.ndarray:
@@ -29,8 +47,8 @@ def draw_pairs(faces: int, pairs: int, *, seed: int) -> np.ndarray:
     return order[: 2 * count].reshape(count, 2)
 
 
-def face_likeness(crop: np.ndarray, detector: FaceDetector) -> float:
-    """The detector's confidence that a face is in the middle of an aligned crop, 0 to 1; 0 when it reports none.
+def face_in_crop(crop: np.ndarray, detector: FaceDetector) -> Face | None:
+    """The surest face in the middle of an aligned crop, in pixels of the crop scaled to 128; None when there is none.
 
     crop: (S, S, 3) uint8. It is scaled to 128 pixels and given a black border of 32, in which the detector sees faces
     best.
@@ -38,18 +56,52 @@ def face_likeness(crop: np.ndarray, detector: FaceDetector) -> float:
     resized = cv2.resize(crop, (_FACE_SIDE, _FACE_SIDE), interpolation=cv2.INTER_AREA)
     view = np.pad(resized, [(_BORDER, _BORDER), (_BORDER, _BORDER), (0, 0)])
     middle = view.shape[0] / 2
-    scores = [
-        face.score
+    faces = [
+        face
         for face in detector.detect(view)
         if face.box[0] < middle < face.box[2] and face.box[1] < middle < face.box[3]
     ]
-    return max(scores, default=0.0)
+    best = max(faces, key=lambda face: face.score, default=None)
+    if best is None:
+        return None
+    x0, y0, x1, y1 = best.box
+    box = (x0 - _BORDER, y0 - _BORDER, x1 - _BORDER, y1 - _BORDER)
+    return Face(box, best.landmarks - np.float32(_BORDER), best.score)
+
+
+def face_likeness(crop: np.ndarray, detector: FaceDetector) -> float:
+    """The detector's confidence that a face is in the middle of an aligned crop, 0 to 1; 0 when it reports none."""
+    return _score(face_in_crop(crop, detector))
+
+
+def landmark_figures(start: Face | None, middle: Face | None, end: Face | None) -> dict[str, float]:
+    """Where the landmarks of a mid-point lie, for faces in crops of one size.
+
+    Returns:
+        ``found``: 1 where the mid-point is as sure as a photograph has to be to be mixed, else 0. ``landmark_offset``:
+        mean distance of its five landmarks from the middle between its ends', over the distance of the eyes there; 0 is
+        a face exactly between the two. ``landmarks_apart``: mean distance between the ends', likewise. NaN where a face
+        is missing.
+    """
+    figures = {"found": float(_score(middle) >= ACCEPT), "landmark_offset": np.nan, "landmarks_apart": np.nan}
+    if start is None or end is None:
+        return figures
+    between = (start.landmarks + end.landmarks) / 2
+    eyes = float(np.linalg.norm(between[1] - between[0]))
+    if eyes == 0:
+        return figures
+    figures["landmarks_apart"] = float(np.linalg.norm(start.landmarks - end.landmarks, axis=1).mean()) / eyes
+    if middle is not None:
+        figures["landmark_offset"] = float(np.linalg.norm(middle.landmarks - between, axis=1).mean()) / eyes
+    return figures
 
 
 def decoded_path(codec: Codec, z: torch.Tensor) -> np.ndarray:
     """The frames of one slider: z (2, Z) to (FRAMES, S, S, 3) uint8, straight (lerp), ends included."""
     weights = [step / (FRAMES - 1) for step in range(FRAMES)]
-    return codec.decode(torch.stack([interpolate(z, [1 - weight, weight]) for weight in weights]))
+    return codec.decode(
+        torch.stack([interpolate(z, [1 - weight, weight], coarse_size=codec.coarse_size) for weight in weights])
+    )
 
 
 def faded_path(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -63,7 +115,7 @@ def measure_paths(
     photographs: np.ndarray,
     path_of: Callable[[int, int], np.ndarray],
     detector: FaceDetector,
-) -> dict[str, np.ndarray]:
+) -> Paths:
     """Every figure of every pair.
 
     Args:
@@ -72,14 +124,16 @@ def measure_paths(
         path_of: the frames between two faces, (F, S, S, 3) uint8 with an odd F; first and last are the ends.
 
     Returns:
-        (P,) float64 each. ``sharpness``: Laplacian energy of the mid-point over the mean of its ends.
+        The pictures, and as values: ``sharpness``: Laplacian energy of the mid-point over the mean of its ends.
         ``sharpness_to_photographs``: over the mean of the two photographs. ``ghost``: RMS distance of the mid-point
         from the cross-fade of its ends, over the RMS distance of the ends; 0 is a cross-fade. ``confidence``: face
         detector's, of the mid-point; ``ends_confidence``: mean of its ends; ``confidence_change``: their difference.
         ``smoothness``: largest over mean RMS step from frame to frame; 1 is perfectly even. ``asymmetry``: left-right
-        asymmetry of the mid-point over the mean of its ends. NaN where the ends are equal.
+        asymmetry of the mid-point over the mean of its ends. NaN where the ends are equal. ``double_edges``: see
+        `facemix.evaluation.edges`. ``found``, ``landmark_offset``, ``landmarks_apart``: see `landmark_figures`.
     """
     found: dict[str, list[float]] = {}
+    pictures: tuple[list[np.ndarray], ...] = ([], [], [])
     for first, second in pairs:
         frames = path_of(int(first), int(second))
         one = _path_figures(frames, detector)
@@ -88,7 +142,11 @@ def measure_paths(
         one["sharpness_to_photographs"] = metrics.ratio(middle, detail)
         for name, value in one.items():
             found.setdefault(name, []).append(value)
-    return {name: np.array(values) for name, values in found.items()}
+        for kept, frame in zip(pictures, (frames[0], frames[len(frames) // 2], frames[-1]), strict=True):
+            kept.append(frame)
+    values = {name: np.array(values) for name, values in found.items()}
+    starts, middles, ends = (np.stack(kept) for kept in pictures)
+    return Paths(values | {"double_edges": double_edges(middles, starts, ends)}, starts, middles, ends)
 
 
 def _path_figures(frames: np.ndarray, detector: FaceDetector) -> dict[str, float]:
@@ -96,8 +154,9 @@ def _path_figures(frames: np.ndarray, detector: FaceDetector) -> dict[str, float
     faded = (start.astype(np.float64) + end) / 2
     apart = metrics.rms_distance(start, end)
     steps = [metrics.rms_distance(a, b) for a, b in itertools.pairwise(frames)]
-    confidence = face_likeness(middle, detector)
-    ends_confidence = (face_likeness(start, detector) + face_likeness(end, detector)) / 2
+    seen = [face_in_crop(picture, detector) for picture in (start, middle, end)]
+    confidence = _score(seen[1])
+    ends_confidence = (_score(seen[0]) + _score(seen[2])) / 2
     light = metrics.brightness(middle)
     return {
         "sharpness": metrics.ratio(metrics.laplacian_energy(light), _mean_energy(metrics.laplacian_energy, start, end)),
@@ -107,7 +166,12 @@ def _path_figures(frames: np.ndarray, detector: FaceDetector) -> dict[str, float
         "confidence_change": confidence - ends_confidence,
         "smoothness": max(steps) / float(np.mean(steps)) if any(steps) else np.nan,
         "asymmetry": metrics.ratio(metrics.asymmetry_energy(light), _mean_energy(metrics.asymmetry_energy, start, end)),
+        **landmark_figures(*seen),
     }
+
+
+def _score(face: Face | None) -> float:
+    return face.score if face is not None else 0.0
 
 
 def _mean_energy(energy: Callable[[np.ndarray], float], *pictures: np.ndarray) -> float:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from facemix.errors import ConfigError, RequestInvalid
 
-SCHEMA = 1
+SCHEMA = 2
 _DIGITS = 6
 
 
@@ -27,7 +27,10 @@ class _Part(BaseModel):
 
 
 class Figure(_Part):
-    """A mean (or other figure) with its 95 % bootstrap interval, over n faces or pairs; None where n is 0."""
+    """A mean (or other figure) with its 95 % bootstrap interval, over n faces or pairs; None where n is 0.
+
+    A figure of two whole sets has no interval: `low` and `high` are None.
+    """
 
     mean: Number | None
     low: Number | None
@@ -46,15 +49,32 @@ class Group(_Part):
 
 
 class Grouping(_Part):
-    """One label: its groups, and the worst group's mean squared error over the best one's.
+    """One label: its groups, and the worst group's mean squared error (of the gates: share refused) over the best
+    one's.
 
-    `too_few` groups have figures, but no say in `worst_to_best`.
+    `too_few` groups have figures, but no say in `worst_to_best`, nor in the same of the identity distances.
     """
 
     groups: dict[str, Group]
     unlabelled: int
     too_few: tuple[str, ...]
     worst_to_best: Figure | None
+    worst_to_best_identity: Figure | None = None
+
+
+class Gates(_Part):
+    """Whom `facemix prepare` turned away, over all splits.
+
+    Attributes:
+        photographs: readable ones.
+        refused: those of them in which no usable face was seen.
+        reasons: why, with counts; files that could not be read are counted here alone.
+    """
+
+    photographs: int
+    refused: int
+    reasons: dict[str, int]
+    groups: dict[str, Grouping]
 
 
 class Latent(_Part):
@@ -100,6 +120,7 @@ class Subject(_Part):
     latent_size: int | None = None
     reconstruction: Figures | None = None
     latent: Latent | None = None
+    samples: Figures | None = None
     midpoints: Figures | None = None
     wrinkles: Figures | None = None
     groups: dict[str, Grouping] | None = None
@@ -131,10 +152,13 @@ class Results(_Part):
     Attributes:
         subjects: what was measured, by name; `model` names the checkpoint that the run is about.
         margins: the model against each other subject.
+        embedder: what measured identity distances; None where it was not installed, and they are null.
+        reference: figures of the photographs themselves, against which the subjects' are read.
+        gates: refused photographs per labelled group.
     """
 
     format: Literal["facemix-evaluation"] = "facemix-evaluation"
-    schema_version: Literal[1] = SCHEMA
+    schema_version: Literal[1, 2] = SCHEMA  # 2 only adds: what a file of 1 lacks is None
     model: str
     data: Data
     seed: int
@@ -142,6 +166,9 @@ class Results(_Part):
     code_version: str
     subjects: dict[str, Subject]
     margins: dict[str, Margins]
+    embedder: str | None = None
+    reference: Figures = Field(default_factory=dict)
+    gates: Gates | None = None
     timing: dict[str, Any]
 
 

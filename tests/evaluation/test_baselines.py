@@ -52,6 +52,16 @@ def test_mid_points_are_cross_fades():
     assert np.abs(middle - ends.mean(0)).max() <= 1
 
 
+def test_new_faces_vary_as_those_it_was_fitted_on():
+    crops = smooth_crops(60, 16)
+    pca = fit_pca(torch.from_numpy(crops), 6)
+    codes = pca.encode(crops)
+    assert torch.allclose(pca.deviations, codes.std(0, correction=0), rtol=1e-3)
+    drawn = pca.latents(torch.randn(20_000, 6, generator=torch.Generator().manual_seed(0)))
+    assert torch.allclose(drawn.std(0), pca.deviations, rtol=0.03)
+    assert pca.decode(drawn[:3]).shape == (3, 16, 16, 3)
+
+
 def test_the_same_seed_gives_the_same_components():
     crops = torch.from_numpy(smooth_crops(30, 16))
     assert torch.equal(fit_pca(crops, 4, seed=2).components, fit_pca(crops, 4, seed=2).components)

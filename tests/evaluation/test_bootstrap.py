@@ -41,6 +41,21 @@ def test_what_could_not_be_measured_is_left_out():
     assert (nothing.mean, nothing.low, nothing.high, nothing.n) == (None, None, None, 0)
 
 
+@pytest.mark.parametrize("count", [2, 7, 8, 30])
+def test_medians_are_those_of_the_drawn_values(count):
+    values = np.random.default_rng(6).uniform(size=count)
+    bootstrap = Bootstrap(resamples=200, seed=2)
+    drawn = [np.median(np.repeat(values, times)) for times in bootstrap.counts(count)]
+    figure = bootstrap.median(np.append(values, np.nan))
+    assert (figure.mean, figure.n) == (pytest.approx(np.median(values), rel=1e-5), count)
+    assert (figure.low, figure.high) == pytest.approx(tuple(np.percentile(drawn, [2.5, 97.5])), rel=1e-5)
+
+
+def test_a_median_of_nothing():
+    figure = Bootstrap().median(np.array([np.nan]))
+    assert (figure.mean, figure.low, figure.high, figure.n) == (None, None, None, 0)
+
+
 def test_a_mean_as_a_statistic_has_the_interval_of_the_mean():
     values = np.random.default_rng(5).uniform(size=25)
     bootstrap = Bootstrap(seed=1)

@@ -18,4 +18,4 @@ def test_it_encodes_to_the_mean_and_decodes_to_pixels():
     decoded = codec.decode(z)
     assert decoded.shape == crops.shape
     assert np.abs(decoded.astype(int) - pictures).max() <= 1
-    assert codec.latent_size == TINY.latent_size
+    assert (codec.latent_size, codec.coarse_size) == (TINY.latent_size, TINY.coarse_size)

@@ -2,7 +2,7 @@ import torch
 from tiny import TINY, tiny_vae
 
 from facemix.evaluation.codecs import VAECodec
-from facemix.evaluation.cost import cost_figures, time_per_face
+from facemix.evaluation.cost import cost_figures, gpu_time_per_face, time_per_face
 from facemix.vae.networks import count_parameters
 
 
@@ -32,3 +32,10 @@ def test_both_ways_are_timed():
     found = time_per_face(VAECodec(vae), faces)
     assert set(found) == {"encode_ms", "decode_ms"}
     assert min(found.values()) > 0
+
+
+def test_a_gpu_is_timed_where_there_is_one():
+    faces = torch.zeros(2, TINY.crop_size, TINY.crop_size, 3, dtype=torch.uint8).numpy()
+    found = gpu_time_per_face(tiny_vae(), faces)
+    assert set(found) == {"gpu_encode_ms", "gpu_decode_ms"}
+    assert {value is not None for value in found.values()} == {torch.cuda.is_available()}

@@ -60,6 +60,20 @@ def test_a_small_group_is_shown_but_decides_nothing():
     assert found.worst_to_best.mean == pytest.approx(1.5)
 
 
+def test_identity_has_a_ratio_of_its_own_where_it_was_measured():
+    labels = ["a"] * LEAST_FACES + ["b"] * LEAST_FACES
+    identity = np.array([0.2] * LEAST_FACES + [0.5] * LEAST_FACES)
+    values = values_of([0.01] * 2 * LEAST_FACES)
+    found = group_figures(values | {"identity_distance": identity, "strangers": 2 * identity}, labels, Bootstrap())
+    assert found.worst_to_best.mean == pytest.approx(1)
+    assert found.worst_to_best_identity.mean == pytest.approx(2.5)
+    assert found.groups["b"].figures["strangers"].mean == pytest.approx(1)
+    unmeasured = group_figures(values | {"identity_distance": np.full(len(labels), np.nan)}, labels, Bootstrap())
+    assert unmeasured.worst_to_best_identity is None
+    assert unmeasured.groups["a"].figures["identity_distance"].mean is None
+    assert group_figures(values, labels, Bootstrap()).worst_to_best_identity is None
+
+
 def test_one_group_is_not_compared_with_anything():
     found = group_figures(values_of([0.01] * 40), ["a"] * 40, Bootstrap(resamples=50))
     assert found.worst_to_best is None

@@ -4,8 +4,17 @@ import skimage.data
 import torch
 from prepared import smooth_crops
 
-from facemix.evaluation.midpoints import FRAMES, decoded_path, draw_pairs, face_likeness, faded_path, measure_paths
-from facemix.faces.align import Alignment
+from facemix.evaluation.midpoints import (
+    FRAMES,
+    decoded_path,
+    draw_pairs,
+    face_in_crop,
+    face_likeness,
+    faded_path,
+    landmark_figures,
+    measure_paths,
+)
+from facemix.faces.align import TEMPLATE, Alignment
 from facemix.faces.centerface import CenterFace
 from facemix.faces.finder import FaceFinder
 from facemix.faces.types import Face
@@ -25,8 +34,12 @@ class Sure:
 
 
 def measured(path, photographs):
-    values = measure_paths(np.array([[0, 1]]), photographs, lambda a, b: path, Nobody())
-    return {name: float(value[0]) for name, value in values.items()}
+    found = measure_paths(np.array([[0, 1]]), photographs, lambda a, b: path, Nobody())
+    return {name: float(value[0]) for name, value in found.values.items()}
+
+
+def face_at(landmarks, score=0.9):
+    return Face((0, 0, 128, 128), np.array(landmarks, np.float32), score)
 
 
 @pytest.mark.parametrize(("faces", "pairs", "expected"), [(10, 3, 3), (10, 50, 5), (7, 50, 3)])
@@ -71,7 +84,7 @@ def test_equal_ends_have_no_ghost_index():
 
 def test_the_mid_point_of_a_linear_decoder_is_its_ends_mean():
     class Levels:
-        latent_size = 1
+        latent_size, coarse_size = 1, 0
 
         def decode(self, z):
             return z.round().to(torch.uint8).reshape(-1, 1, 1, 1).expand(-1, 4, 4, 3).numpy()
@@ -85,10 +98,49 @@ def test_confidence_of_the_face_in_the_middle_counts():
     assert face_likeness(np.zeros((64, 64, 3), np.uint8), Nobody()) == 0
 
 
+def test_the_pictures_of_a_path_are_kept_and_its_double_edges_measured():
+    generator = np.random.default_rng(0)
+    photographs = generator.integers(60, 190, (6, 32, 32, 1)).repeat(3, 3).astype(np.uint8)
+    pairs = np.array([[0, 1], [2, 3], [4, 5]])
+    found = measure_paths(pairs, photographs, lambda a, b: faded_path(photographs[a], photographs[b]), Nobody())
+    assert np.array_equal(found.starts, photographs[[0, 2, 4]])
+    assert np.array_equal(found.ends, photographs[[1, 3, 5]])
+    assert found.middles.shape == (3, 32, 32, 3)
+    assert found.values["double_edges"] == pytest.approx(np.ones(3), abs=0.01)
+
+
+LANDMARKS = [[40, 40], [90, 40], [65, 65], [45, 90], [85, 90]]
+
+
+def test_landmarks_off_the_middle_by_hand():
+    start, end = face_at(LANDMARKS), face_at(np.add(LANDMARKS, [0, 10]))
+    between = landmark_figures(start, face_at(np.add(LANDMARKS, [0, 5])), end)
+    assert between == {"found": 1, "landmark_offset": 0, "landmarks_apart": pytest.approx(10 / 50)}
+    aside = landmark_figures(start, face_at(np.add(LANDMARKS, [5, 5]), score=0.3), end)
+    assert aside["landmark_offset"] == pytest.approx(5 / 50)
+    assert aside["found"] == 0  # too unsure to be mixed
+
+
+def test_without_a_face_there_are_no_landmarks():
+    face = face_at(LANDMARKS)
+    missing = landmark_figures(face, None, face)
+    assert (missing["found"], missing["landmarks_apart"]) == (0, 0)
+    assert np.isnan(missing["landmark_offset"])
+    assert np.isnan(landmark_figures(None, face, face)["landmarks_apart"])
+
+
+def test_a_face_in_a_crop_has_the_crops_coordinates():
+    found = face_in_crop(np.zeros((64, 64, 3), np.uint8), Sure())
+    assert (found.box, found.score) == ((8, 8, 118, 118), 0.6)
+    assert (found.landmarks == -32).all()
+    assert face_in_crop(np.zeros((64, 64, 3), np.uint8), Nobody()) is None
+
+
 def test_the_detector_tells_a_face_from_none():
     detector = CenterFace(threshold=0.05, threads=1)
     photograph = skimage.data.astronaut()
     (face, *_) = FaceFinder(detector).find(photograph)
     crop = Alignment.from_landmarks(face.landmarks, 128).crop(photograph)
     assert face_likeness(crop, detector) > 0.6
+    assert np.abs(face_in_crop(crop, detector).landmarks[[0, 1, 3, 4]] / 128 - TEMPLATE).max() < 0.05
     assert face_likeness(np.full_like(crop, 128), detector) < 0.2

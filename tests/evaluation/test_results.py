@@ -32,7 +32,7 @@ def test_figures_have_six_digits(results, tmp_path):
     write_results(tmp_path / "results.json", results)
     written = json.loads((tmp_path / "results.json").read_text())
     assert written["subjects"]["one"]["reconstruction"]["psnr"]["mean"] == 0.333333
-    assert written["schema_version"] == 1
+    assert written["schema_version"] == 2
 
 
 def test_an_unwritable_place_is_named(results, tmp_path):
@@ -48,10 +48,22 @@ def test_what_is_no_results_file_is_refused(text, tmp_path):
         read_results(tmp_path / "results.json")
 
 
+def test_a_file_of_the_first_schema_is_read(results, tmp_path):
+    write_results(tmp_path / "results.json", results)
+    written = json.loads((tmp_path / "results.json").read_text())
+    for added in ("embedder", "reference", "gates"):
+        del written[added]
+    del written["subjects"]["one"]["samples"]
+    (tmp_path / "results.json").write_text(json.dumps(written | {"schema_version": 1}))
+    found = read_results(tmp_path / "results.json")
+    assert found.subjects == results.subjects
+    assert (found.embedder, found.reference, found.gates) == (None, {}, None)
+
+
 def test_another_schema_is_refused(results, tmp_path):
     write_results(tmp_path / "results.json", results)
     text = (tmp_path / "results.json").read_text()
-    (tmp_path / "results.json").write_text(text.replace('"schema_version": 1', '"schema_version": 2'))
+    (tmp_path / "results.json").write_text(text.replace('"schema_version": 2', '"schema_version": 3'))
     with pytest.raises(ConfigError, match="schema_version"):
         read_results(tmp_path / "results.json")
 

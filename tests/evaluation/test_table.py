@@ -48,6 +48,31 @@ def test_text_has_aligned_columns_and_the_groups(results):
     assert "pca-8 by age" in shown
 
 
+def test_the_photographs_own_figures_stand_beside_the_words(results):
+    floor = results.reference["swd"].mean
+    assert f"| samples: SWD (training faces: {floor:.1f}) | " in markdown(results)
+    assert "samples: SWD |" in markdown(results.model_copy(update={"reference": {}}))
+
+
+def test_a_figure_without_an_interval_stands_alone(results):
+    (line,) = [line for line in markdown(results).splitlines() if "samples: SWD" in line]
+    assert f"| {results.subjects['tiny'].samples['swd'].mean:.1f} |" in line
+
+
+def test_text_says_whom_the_gates_refused_and_how_long_a_face_takes(results):
+    assert "refused by `facemix prepare`: 0 of 36 faces (1 image_empty)" in text(results)
+    assert "refused by gender" in text(results)
+    assert "tiny: milliseconds per encode and decode: CPU" in text(results)
+    timing = {"per_face": {"tiny": dict.fromkeys(("encode_ms", "decode_ms", "gpu_encode_ms", "gpu_decode_ms"), 1.5)}}
+    assert "GPU 1.5 and 1.5" in text(results.model_copy(update={"timing": timing}))
+
+
+def test_a_file_of_the_first_schema_is_shown_without_what_it_lacks(results):
+    bare = results.model_copy(update={"gates": None, "reference": {}, "timing": {}})
+    assert "refused" not in text(bare)
+    assert "milliseconds" not in text(bare)
+
+
 def test_a_limited_run_says_so(checkpoint, data):
     options = dataclasses.replace(Options(resamples=20), limit=4, baselines=False)
     assert "4 of 10 faces" in text(evaluate(checkpoint, data, options))
