@@ -13,15 +13,17 @@ import pytest
 from files import huge_png, jpeg, png, text_named_jpg, truncated
 from PIL import Image
 from portraits import cat, crowd, far_away, head, other
+from prepared import prepared_set
 from tiny import TINY, tiny_checkpoint
 
 from facemix import __version__, cli, errors
 from facemix.imaging.encode import encode_image, media_type_for_path
 from facemix.mixing.recipe import Recipe
 from facemix.serving.mixer import mixer_from_settings
-from facemix.serving.types import PhotoInput
+from facemix.serving.types import PhotoInput, SampleInput
 from facemix.settings import Settings
 from facemix.training.split import assign_splits
+from facemix.vae.checkpoint import read_card
 
 ROOT = Path(__file__).parents[1]
 SIDE = TINY.crop_size
@@ -86,17 +88,19 @@ def mixer(checkpoint, **settings):
 def test_help_lists_the_commands(run):
     status, out, err = run("--help")
     assert (status, err) == (0, "")
-    for command in ("mix", "serve", "prepare", "train", "doctor"):
+    for command in ("mix", "serve", "prepare", "train", "sharpen", "doctor"):
         assert command in out
 
 
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("mix", ["--output", "--weight", "--weights", "--faces", "--steps", "--interpolation", "--seed", "--recipe"]),
+        ("mix", ["--output", "--weight", "--weights", "--faces", "--steps", "--seed", "--recipe"]),
+        ("mix", ["--interpolation", "--vividness"]),
         ("serve", ["--host", "--port"]),
         ("prepare", ["--size", "--workers", "--name", "--licence"]),
         ("train", ["--preset", "--set", "--time-limit", "--dry-run"]),
+        ("sharpen", ["--images", "--batch-size", "--adversarial-weight", "--set", "--time-limit", "--dry-run"]),
         ("doctor", []),
     ],
 )
@@ -127,6 +131,7 @@ def test_no_command_is_help_and_a_usage_error(run):
         (["mix", "a.png", "b.png", "-o", "o.png", "--weight", "2"], "--weight"),
         (["mix", "a.png", "b.png", "-o", "o.png", "--weight", "half"], "--weight"),
         (["mix", "a.png", "b.png", "-o", "o.png", "--seed", "-1"], "--seed"),
+        (["mix", "a.png", "b.png", "-o", "o.png", "--vividness", "0.6"], "--vividness"),
         (["serve", "--port", "70000"], "--port"),
         (["prepare", "src"], "out"),
     ],
@@ -201,6 +206,20 @@ def test_the_recipe_is_written_beside_the_face(run, photos, tmp_path, checkpoint
     assert "2 faces were found, face 1 is used" in err
 
 
+def test_vividness_reaches_the_face_and_the_recipe(run, tmp_path, checkpoint):
+    pair = [SampleInput(number, f"sample:{number}") for number in (1, 2)]
+    expected, plain = (mixer(checkpoint).mix(pair, vividness=vividness).image for vividness in (0.5, 0.0))
+    assert not np.array_equal(expected, plain)
+    arguments = ["mix", "sample:1", "sample:2", "--vividness", "0.5", "--recipe", tmp_path / "r.json"]
+    assert run(*arguments, "-o", tmp_path / "o.png")[0] == 0
+    assert Recipe.from_json((tmp_path / "r.json").read_text()).vividness == 0.5
+    np.testing.assert_array_equal(opened(tmp_path / "o.png"), expected)
+    assert run(*arguments, "--steps", "3", "-o", tmp_path / "strip.png")[0] == 0
+    assert Recipe.from_json((tmp_path / "r.json").read_text()).vividness == 0.5
+    middle = opened(tmp_path / "strip.png")[:, SIDE : 2 * SIDE].astype(int)
+    assert np.abs(middle - expected).max() <= 1 < np.abs(middle - plain).max()
+
+
 def test_more_than_two_photos_share_alike_unless_told(run, tmp_path):
     three = ["sample:1", "sample:2", "sample:3"]
     assert run("mix", *three, "-o", tmp_path / "o.png", "--recipe", tmp_path / "r.json")[0] == 0
@@ -258,6 +277,8 @@ def test_a_bad_photo_is_named_on_one_line_with_a_remedy(run, photos, tmp_path, p
         (["--weights", "nan,1"], "weight 0 is nan"),
         (["--faces", "0"], "'0' is not a list of 2 numbers"),
         (["--interpolation", "cubic"], "interpolation is 'cubic'"),
+        (["--interpolation", "slerp", "--vividness", "0.25"], "slerp loses nothing"),
+        (["--vividness", "nan"], "vividness"),
         (["--steps", "1"], "steps is 1"),
         (["--steps", "1000"], "steps is 1000"),
     ],
@@ -434,6 +455,31 @@ def test_a_configuration_that_is_not_valid_is_refused(run, tmp_path, options, sa
     assert (status, out) == (2, "")
     assert ONE_LINE.fullmatch(err)
     assert says in err
+
+
+def test_sharpening_resolves_its_configuration_without_touching_anything(run, tmp_path):
+    arguments = ["sharpen", tmp_path / "checkpoint", tmp_path / "data", tmp_path / "run", "--dry-run"]
+    status, out, _ = run(*arguments, "--images", 640, "--adversarial-weight", 0, "--set", "mix_share=1")
+    assert status == 0
+    config = json.loads(out)
+    assert (config["images"], config["adversarial_weight"], config["mix_share"]) == (640, 0, 1)
+    assert list(tmp_path.iterdir()) == []
+    status, _, err = run(*arguments, "--batch-size", 1)
+    assert status == 2
+    assert "batch_size=1" in err
+
+
+def test_sharpening_stops_at_the_time_limit_and_goes_on(run, tmp_path):
+    data = prepared_set(tmp_path / "data", train=16, validation=2, test=0)
+    source, folder = tiny_checkpoint(tmp_path / "tiny"), tmp_path / "run"
+    options = ["--images", 16, "--batch-size", 8, "--set", "device=cpu", "--set", "precision=fp32"]
+    status, out, _ = run("sharpen", source, data, folder, *options, "--time-limit", 0)
+    assert status == 0
+    assert f"the same command goes on in {folder}" in out
+    status, out, _ = run("sharpen", source, data, folder, *options)
+    assert status == 0
+    assert f"checkpoint: {folder / 'checkpoint'}" in out
+    assert read_card(folder / "checkpoint").training["sharpen"]["steps"] == 2
 
 
 def test_training_without_data_is_refused(run, tmp_path):

@@ -29,7 +29,7 @@ from facemix.training.augment import Augmentation
 from facemix.training.dataset import FaceSet, epoch_batches, load_split, read_summary
 from facemix.training.grids import interpolation_grid, reconstruction_grid, sample_grid
 from facemix.training.sharpen_config import SharpenConfig
-from facemix.training.sharpness import laplacian_pyramid_distance, measure
+from facemix.training.sharpness import lacking_contrast, laplacian_pyramid_distance, measure
 from facemix.training.state import Progress, load_state, save_state
 from facemix.training.trainer import as_images, code_version, learning_rate_factor, pick_device
 from facemix.vae.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -260,8 +260,12 @@ def backward(
     parts["l1"] = (error.abs() * weights).mean()
     parts["mse"] = (error.square() * weights).mean()
     parts["laplacian"] = laplacian_pyramid_distance(error, config.laplacian_levels, weights)
+    parts["contrast"] = lacking_contrast(decoded[:count], images)
     fidelity = (
-        config.l1_weight * parts["l1"] + config.mse_weight * parts["mse"] + config.laplacian_weight * parts["laplacian"]
+        config.l1_weight * parts["l1"]
+        + config.mse_weight * parts["mse"]
+        + config.laplacian_weight * parts["laplacian"]
+        + config.contrast_weight * parts["contrast"]
     )
     torch.autograd.backward([fidelity, decoded], [None, pull], inputs=_learning(vae.decoder))
     return {name: value.detach() for name, value in parts.items()}

@@ -18,9 +18,14 @@ class SharpenConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = Field(0, ge=0, lt=2**31)
-    images: int = Field(40_000, ge=1, description="photographs seen in all")
+    images: int = Field(48_000, ge=1, description="photographs seen in all")
     batch_size: int = Field(16, ge=2, description="photographs per step")
-    mix_share: float = Field(0.5, ge=0, le=1, description="decoded mixes per photograph that the discriminator sees")
+    mix_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="decoded mixes per photograph that the discriminator sees; with so small a one dots grew in them",
+    )
     coarse_size: int | None = Field(
         None, ge=0, description="dimensions that are not detail (see `facemix.vae.detail`); none: as in the checkpoint"
     )
@@ -30,7 +35,7 @@ class SharpenConfig(BaseModel):
     sample_share: float = Field(
         0.0, ge=0, le=1, description="share of the photographs decoded from a posterior sample instead of its mean"
     )
-    learning_rate: float = Field(2e-4, gt=0, description="of the decoder")
+    learning_rate: float = Field(1e-4, gt=0, description="of the decoder")
     adam_betas: tuple[float, float] = Field((0.5, 0.99), description="of the decoder")
     discriminator_rate: float = Field(4e-4, gt=0, description="learning rate of the discriminator")
     discriminator_betas: tuple[float, float] = (0.0, 0.99)
@@ -44,12 +49,13 @@ class SharpenConfig(BaseModel):
     final_rate: float = Field(0.1, ge=0, le=1, description="the cooldown ends at this share of the rates")
     ema_images: int = Field(4_000, ge=0, description="half-life of the weight average, in images")
     l1_weight: float = Field(1.0, ge=0, description="of the absolute error")
-    laplacian_weight: float = Field(1.0, ge=0, description="of the absolute error of each level of a Laplacian pyramid")
+    laplacian_weight: float = Field(0.5, ge=0, description="of the absolute error of each level of a Laplacian pyramid")
     laplacian_levels: int = Field(3, ge=1, le=6, description="band-pass levels of the pyramid, from fine to coarse")
     mse_weight: float = Field(1.0, ge=0, description="of the squared error, which keeps the fidelity of training")
+    contrast_weight: float = Field(1.0, ge=0, description="of the contrast that is lacking, patch by patch")
     region_strength: float = Field(2.5, ge=1, description="how many times more eyes and mouth count in these")
-    feature_weight: float = Field(0.1, ge=0, description="of the distance between the discriminator's features")
-    adversarial_weight: float = Field(0.05, ge=0, description="of the adversarial loss, once ramped up")
+    feature_weight: float = Field(0.2, ge=0, description="of the distance between the discriminator's features")
+    adversarial_weight: float = Field(0.1, ge=0, description="of the adversarial loss, once ramped up")
     ramp_images: int = Field(8_000, ge=0, description="the adversarial weight rises from 0 over these")
     penalty_weight: float = Field(1.0, ge=0, description="gamma of R1 on photographs and R2 on decoded faces")
     penalty_steps: int = Field(

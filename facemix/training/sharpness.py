@@ -29,6 +29,39 @@ def laplacian_energy(images: torch.Tensor) -> torch.Tensor:
     return (around - 4 * middle).square().mean((1, 2))
 
 
+def lacking_contrast(outputs: torch.Tensor, images: torch.Tensor, *, patch: int = 16, levels: int = 2) -> torch.Tensor:
+    """A scalar whose gradient asks for the contrast that outputs lack, along their photographs' own edges; below 0.
+
+    Squared and absolute errors are least where uncertain detail is left out, so edges that the decoder is sure of come
+    out weak, too. In every patch, with L the Laplacian of the brightness and A its root mean square, this is
+
+        -max(0, 1 - A_output / A_image) * mean(L_output * L_image) / A_image
+
+    with the first factor held constant. Only what agrees with the photograph is rewarded, and only while contrast is
+    missing. (To ask for A_output = A_image itself is answered with a weave of pixels, which agrees with nothing.)
+
+    Args:
+        outputs, images: (N, 3, S, S) in [-1, 1], S a multiple of 2 ** (levels - 1).
+        patch: side of a patch, pixels.
+        levels: sum over so many resolutions, each half of the one before.
+    """
+    total = outputs.new_zeros((), dtype=torch.float32)
+    for level in range(levels):
+        found, wanted = (_edges(one, 2**level) for one in (outputs, images))
+        pool = patch // 2**level
+        strength = F.avg_pool2d(wanted.square(), pool, ceil_mode=True).add(80 * _ROUNDING_ENERGY).sqrt()
+        drawn = F.avg_pool2d(found.detach().square(), pool, ceil_mode=True).sqrt()
+        agreement = F.avg_pool2d(found * wanted, pool, ceil_mode=True) / strength
+        total = total - ((1 - drawn / strength).clamp(min=0) * agreement).mean()
+    return total
+
+
+def _edges(images: torch.Tensor, shrink: int) -> torch.Tensor:
+    luma = (images.float() * images.new_tensor(_REC601)[:, None, None]).sum(1, keepdim=True)
+    kernel = luma.new_tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])[None, None]
+    return F.conv2d(F.pad(F.avg_pool2d(luma, shrink), (1, 1, 1, 1), mode="replicate"), kernel)
+
+
 def laplacian_pyramid_distance(error: torch.Tensor, levels: int, weights: torch.Tensor | None = None) -> torch.Tensor:
     """Sum over levels of the mean absolute value of a Laplacian pyramid, finest first; a scalar.
 

@@ -109,7 +109,7 @@ def test_a_run_leaves_what_the_documentation_promises(finished):
     assert all(math.isfinite(value) for line in lines for value in line.values())
     figures = {"validation/psnr", "validation/sharpness", "validation/midpoint_sharpness"}
     assert all(figures <= line.keys() for line in lines)
-    losses = {"adversarial", "discriminator", "real_logit", "fake_logit", "mix_logit", "r1", "r2", "l1", "laplacian"}
+    losses = {"adversarial", "discriminator", "real_logit", "fake_logit", "r1", "r2", "l1", "laplacian"}
     assert all({f"training/{name}" for name in losses} <= line.keys() for line in lines[1:])
     names = {path.name for path in (run / "grids").iterdir()}
     kinds = ("reconstructions", "samples", "interpolations")
@@ -305,7 +305,13 @@ def test_penalties_come_every_so_many_steps_and_count_as_often():
 
 
 def test_the_adversary_pulls_only_as_far_as_it_is_ramped_up():
-    quiet = {"l1_weight": 0.0, "mse_weight": 0.0, "laplacian_weight": 0.0, "feature_weight": 0.0}
+    quiet = {
+        "l1_weight": 0.0,
+        "mse_weight": 0.0,
+        "laplacian_weight": 0.0,
+        "feature_weight": 0.0,
+        "contrast_weight": 0.0,
+    }
     none, half, full = (gradients(one_step(config(**quiet), seen=seen)[0].decoder) for seen in (0, 16, 32))
     assert all(grad.abs().sum() == 0 for grad in none)
     for one, two in zip(half, full, strict=True):

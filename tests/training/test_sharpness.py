@@ -7,7 +7,7 @@ from torch import nn
 from facemix.evaluation import metrics
 from facemix.imaging.arrays import to_pixels, to_tensor
 from facemix.training.dataset import FaceSet
-from facemix.training.sharpness import laplacian_energy, laplacian_pyramid_distance, measure
+from facemix.training.sharpness import lacking_contrast, laplacian_energy, laplacian_pyramid_distance, measure
 from facemix.vae.posterior import Posterior
 
 CPU = torch.device("cpu")
@@ -107,3 +107,43 @@ def test_the_mid_points_are_those_of_neighbours_in_the_split():
 
 def test_one_face_has_no_mid_point():
     assert measure(Faded(1.0), face_set(1), CPU)["midpoint_sharpness"] == 1
+
+
+def pull(outputs, images, **how):
+    outputs = outputs.clone().requires_grad_()
+    lacking_contrast(outputs, images, **how).backward()
+    return -outputs.grad
+
+
+def test_lacking_contrast_is_asked_for_along_the_photographs_own_edges():
+    images = noise(2, 32, reach=0.9)
+    asked = pull(images / 2, images, levels=1)
+    sharper = images / 2 + asked / asked.abs().max()
+    assert (laplacian_energy(sharper) > laplacian_energy(images / 2)).all()
+    other = pull(images / 2, noise(2, 32, seed=5, reach=0.9), levels=1)
+    alike = torch.nn.functional.cosine_similarity(asked.flatten(1), other.flatten(1))
+    assert alike.abs().max() < 0.2  # where the edges are is the photograph's affair
+
+
+def test_where_contrast_is_whole_nothing_is_asked():
+    images = noise(2, 32, reach=0.5)
+    assert not pull(images * 1.1, images).any()
+    assert pull(images * 0.9, images).any()
+    assert pull(images * 0.5, images).norm() > 2 * pull(images * 0.9, images).norm()
+
+
+def test_a_weave_that_is_not_in_the_photograph_earns_nothing():
+    flat = torch.zeros(1, 3, 32, 32)
+    weave = ((torch.arange(32)[:, None] + torch.arange(32)) % 2 * 2.0 - 1)[None, None] * 0.02 + flat
+    smooth = nn.functional.interpolate(noise(1, 4, reach=0.8), size=32, mode="bicubic")
+    assert lacking_contrast(smooth / 2 + weave, smooth, levels=1) >= lacking_contrast(smooth / 2, smooth, levels=1)
+
+
+def test_every_level_asks():
+    coarse = noise(1, 8, reach=0.5).repeat_interleave(4, 2).repeat_interleave(4, 3)
+    assert lacking_contrast(coarse / 2, coarse, levels=2) < 1.5 * lacking_contrast(coarse / 2, coarse, levels=1) < 0
+
+
+def test_the_pull_is_finite_on_a_flat_picture():
+    assert pull(torch.zeros(1, 3, 32, 32), torch.zeros(1, 3, 32, 32)).isfinite().all()
+    assert pull(torch.zeros(1, 3, 32, 32), noise(1, 32)).isfinite().all()
