@@ -245,6 +245,9 @@ def backward(
         ramp * config.adversarial_weight * adversarial + config.feature_weight * matching, pixels, retain_graph=True
     )
 
+    # Where a photograph's detail was given, the decoder owes it to the photograph and not to likelihood.
+    pull[: _faithful(config, count, vae.config.coarse_size)] = 0
+
     verdict = discriminator_loss(real, fake)
     parts = {"discriminator": verdict, "adversarial": adversarial, "feature_matching": matching}
     parts |= {"real_logit": real.mean(), "fake_logit": fake[:count].mean()}
@@ -257,6 +260,7 @@ def backward(
     verdict.backward(inputs=_learning(opponent))
 
     error = decoded[:count] - images
+    weights = weights * _trust(config, count, vae.config.coarse_size).to(weights)
     parts["l1"] = (error.abs() * weights).mean()
     parts["mse"] = (error.square() * weights).mean()
     parts["laplacian"] = laplacian_pyramid_distance(error, config.laplacian_levels, weights)
@@ -323,12 +327,24 @@ def _latents(config: SharpenConfig, posterior: Posterior, generator: torch.Gener
 def _without_some_detail(config: SharpenConfig, z: torch.Tensor, coarse_size: int) -> torch.Tensor:
     """The latents, the last `drop_share` of them without detail: of these the decoder learns what a mix needs, to draw
     detail that is not given, with a photograph to hold on to."""
-    dropped = round(config.drop_share * len(z))
-    if not coarse_size or not dropped:
+    if not coarse_size:
         return z
     z = z.clone()
-    z[-dropped:, coarse_size:] = 0
+    z[_faithful(config, len(z), coarse_size) :, coarse_size:] = 0
     return z
+
+
+def _faithful(config: SharpenConfig, count: int, coarse_size: int) -> int:
+    """How many photographs of a batch, its first, are decoded with their detail although the latent has two levels."""
+    return count - round(config.drop_share * count) if coarse_size else 0
+
+
+def _trust(config: SharpenConfig, count: int, coarse_size: int) -> torch.Tensor:
+    """How much each photograph's pixels count, (count, 1, 1, 1): less where its detail was not given."""
+    trust = torch.ones(count, 1, 1, 1)
+    if coarse_size:
+        trust[_faithful(config, count, coarse_size) :] = config.drop_fidelity
+    return trust
 
 
 def _mixes(config: SharpenConfig, z: torch.Tensor, coarse_size: int, generator: torch.Generator) -> torch.Tensor:

@@ -18,7 +18,7 @@ class SharpenConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = Field(0, ge=0, lt=2**31)
-    images: int = Field(48_000, ge=1, description="photographs seen in all")
+    images: int = Field(28_000, ge=1, description="photographs seen in all")
     batch_size: int = Field(16, ge=2, description="photographs per step")
     mix_share: float = Field(
         0.0,
@@ -32,10 +32,13 @@ class SharpenConfig(BaseModel):
     drop_share: float = Field(
         0.5, ge=0, le=1, description="share of the photographs decoded without their detail, if the latent has any"
     )
+    drop_fidelity: float = Field(
+        0.5, ge=0, description="weight of the pixels' losses on those photographs; below 1, detail may be invented"
+    )
     sample_share: float = Field(
         0.0, ge=0, le=1, description="share of the photographs decoded from a posterior sample instead of its mean"
     )
-    learning_rate: float = Field(1e-4, gt=0, description="of the decoder")
+    learning_rate: float = Field(2e-4, gt=0, description="of the decoder")
     adam_betas: tuple[float, float] = Field((0.5, 0.99), description="of the decoder")
     discriminator_rate: float = Field(4e-4, gt=0, description="learning rate of the discriminator")
     discriminator_betas: tuple[float, float] = (0.0, 0.99)
@@ -52,11 +55,11 @@ class SharpenConfig(BaseModel):
     laplacian_weight: float = Field(0.5, ge=0, description="of the absolute error of each level of a Laplacian pyramid")
     laplacian_levels: int = Field(3, ge=1, le=6, description="band-pass levels of the pyramid, from fine to coarse")
     mse_weight: float = Field(1.0, ge=0, description="of the squared error, which keeps the fidelity of training")
-    contrast_weight: float = Field(1.0, ge=0, description="of the contrast that is lacking, patch by patch")
+    contrast_weight: float = Field(2.0, ge=0, description="of the contrast that is lacking, patch by patch")
     region_strength: float = Field(2.5, ge=1, description="how many times more eyes and mouth count in these")
     feature_weight: float = Field(0.2, ge=0, description="of the distance between the discriminator's features")
     adversarial_weight: float = Field(0.1, ge=0, description="of the adversarial loss, once ramped up")
-    ramp_images: int = Field(8_000, ge=0, description="the adversarial weight rises from 0 over these")
+    ramp_images: int = Field(3_000, ge=0, description="the adversarial weight rises from 0 over these")
     penalty_weight: float = Field(1.0, ge=0, description="gamma of R1 on photographs and R2 on decoded faces")
     penalty_steps: int = Field(
         8, ge=1, description="the penalties are computed every so many steps, and count as often"

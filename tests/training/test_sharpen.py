@@ -76,17 +76,17 @@ def log_of(run):
     return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
 
 
-def players(seed=0):
-    vae = tiny_vae()
+def players(seed=0, coarse_size=0):
+    vae = tiny_vae(TINY.model_copy(update={"coarse_size": coarse_size}))
     module._let_learn(vae)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return vae, Discriminator((8, 16))
 
 
-def one_step(settings, step=1, images=None, seed=0, seen=10**6):
+def one_step(settings, step=1, images=None, seed=0, seen=10**6, coarse_size=0):
     """Gradients of one step, by player, and what it logs."""
-    vae, opponent = players()
+    vae, opponent = players(coarse_size=coarse_size)
     generator = torch.Generator().manual_seed(seed)
     if images is None:
         images = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(9)) * 2 - 1
@@ -278,6 +278,7 @@ def test_the_shared_pass_gives_the_gradients_of_two_separate_ones(monkeypatch):
     error = decoded - images
     loss = settings.l1_weight * error.abs().mean() + settings.mse_weight * error.square().mean()
     loss = loss + settings.laplacian_weight * module.laplacian_pyramid_distance(error, settings.laplacian_levels)
+    loss = loss + settings.contrast_weight * module.lacking_contrast(decoded, images)
     loss = loss + settings.adversarial_weight * torch.nn.functional.softplus(-fake).mean()
     loss = loss + settings.feature_weight * module.feature_distance(wanted, found)
     expected = torch.autograd.grad(loss, list(plain.decoder.parameters()))
@@ -317,6 +318,16 @@ def test_the_adversary_pulls_only_as_far_as_it_is_ramped_up():
     for one, two in zip(half, full, strict=True):
         torch.testing.assert_close(2 * one, two)
         assert two.abs().sum() > 0
+
+
+def test_who_was_given_the_detail_owes_it_to_the_photograph_alone():
+    none = {f"{name}_weight": 0.0 for name in ("l1", "mse", "laplacian", "contrast", "feature")}
+    for dropped, pulled in ((0.0, False), (0.5, True)):
+        settings = config(**none, adversarial_weight=1.0, mix_share=0.0, drop_share=dropped)
+        found = gradients(one_step(settings, coarse_size=4)[0].decoder)
+        assert any(grad.any() for grad in found) == pulled
+    without_levels = config(**none, adversarial_weight=1.0, mix_share=0.0, drop_share=0.0)
+    assert any(grad.any() for grad in gradients(one_step(without_levels)[0].decoder))
 
 
 def test_mixes_are_judged_but_not_compared_with_photographs():
@@ -361,6 +372,12 @@ def test_a_share_of_the_photographs_comes_without_detail():
         assert (given[:, 4:] == 0).all(1).tolist() == [False] * (8 - dropped) + [True] * dropped
     assert torch.equal(z, torch.ones(8, 6))
     assert module._without_some_detail(config(drop_share=1.0), z, 0) is z
+
+
+def test_pixels_count_less_where_detail_was_not_given():
+    trust = module._trust(config(drop_share=0.25, drop_fidelity=0.3), 8, 4)
+    assert trust.flatten().tolist() == pytest.approx([1] * 6 + [0.3] * 2)
+    assert module._trust(config(drop_share=0.25, drop_fidelity=0.3), 8, 0).min() == 1
 
 
 def test_a_checkpoint_can_be_given_two_levels(data, source, tmp_path):
