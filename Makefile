@@ -7,7 +7,7 @@ PIP_ARGS ?=
 CONSTRAINTS := .ci/constraints.txt
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c $(CONSTRAINTS)
 
-.PHONY: serve test lint check doctor examples clean
+.PHONY: serve test lint check doctor examples cards clean
 
 serve: $(VENV)/.serve
 	$(VENV)/bin/facemix serve
@@ -26,6 +26,14 @@ doctor: $(VENV)/.serve
 examples: $(VENV)/.test
 	$(VENV)/bin/python -m benchmarks.examples $(if $(DATA),--data $(DATA))
 	$(VENV)/bin/python -m benchmarks.figures
+
+# The model card, the data sheet and the training curve, from the JSON files in the shipped checkpoint's folder.
+# DATA=folder counts the data set again (PHOTOS=folder: its photographs' sizes, too) and draws the failures.
+cards: $(VENV)/.test
+	$(if $(DATA),$(VENV)/bin/python -m benchmarks.dataset $(DATA) $(if $(PHOTOS),--photos $(PHOTOS)))
+	$(if $(DATA),$(VENV)/bin/python -m benchmarks.failures $(DATA))
+	$(VENV)/bin/python -m benchmarks.curve
+	$(VENV)/bin/python -m benchmarks.cards
 
 clean:
 	rm -rf $(VENV)
