@@ -27,9 +27,11 @@ def figures() -> str:
     if identity is None or identity.weights_sha256 != card.weights_sha256:
         raise SystemExit(f"{folder / RESULTS_FILE} belongs to another checkpoint: run `facemix evaluate` again")
     training, splits = card.training, card.data["splits"]
+    parts = [training, *([training["sharpen"]] if "sharpen" in training else [])]
+    images, seconds = (sum(part[name] for part in parts) for name in ("images_seen", "seconds"))
     head = (
         f"`{card.name}@{card.weights_sha256[:12]}`, trained on {splits['train']:,} photographs "
-        f"({training['images_seen'] / splits['train']:.1f} passes, {training['seconds'] / 3600:.1f} hours on two CPU "
+        f"({images / splits['train']:.1f} passes, {seconds / 3600:.1f} hours on two CPU "
         f"cores shared with other work), measured on the {results.data.faces:,} faces of its test split "
         "(95 % intervals; [what each line means](docs/evaluation.md)):"
     )

@@ -14,23 +14,34 @@ from torch.utils.flop_counter import FlopCounterMode
 from facemix.evaluation.codecs import Codec
 from facemix.evaluation.results import Cost
 from facemix.imaging.arrays import to_tensor
-from facemix.vae.networks import VAE
+from facemix.vae.networks import VAE, count_parameters
 
 _TIMED = 16
 
 
 def cost_figures(vae: VAE, training: dict[str, Any]) -> Cost:
-    """training: the card's, whose ``seconds`` are those of the device that trained."""
+    """training: the card's; ``seconds``, also those of its part ``sharpen``, are those of the device that trained."""
     size, latent = vae.config.crop_size, vae.config.latent_size
     return Cost(
-        parameters=_parameters(vae),
-        encoder_parameters=_parameters(vae.encoder),
-        decoder_parameters=_parameters(vae.decoder),
+        parameters=count_parameters(vae),
+        encoder_parameters=count_parameters(vae.encoder),
+        decoder_parameters=count_parameters(vae.decoder),
         encode_flops=_flops(vae.encoder, torch.zeros(1, 3, size, size)),
         decode_flops=_flops(vae.decoder, torch.zeros(1, latent)),
-        training_seconds=_number(training.get("seconds")),
-        training_images=_number(training.get("images_seen")),
+        training_seconds=_over_parts(training, "seconds"),
+        training_images=_over_parts(training, "images_seen"),
     )
+
+
+def _over_parts(training: dict[str, Any], name: str) -> float | None:
+    """The figure's sum over training and whatever sharpening came after it; None where a part does not say."""
+    total: float | None = 0
+    part: Any = training
+    while isinstance(part, dict):
+        value = _number(part.get(name))
+        total = None if total is None or value is None else total + value
+        part = part.get("sharpen") if part is training else part.get("before")
+    return total
 
 
 def time_per_face(codec: Codec, faces: np.ndarray) -> dict[str, float]:
@@ -71,10 +82,6 @@ def gpu_time_per_face(vae: VAE, faces: np.ndarray) -> dict[str, float | None]:
         "gpu_encode_ms": round(1000 * float(np.median(encode[1:])), 2),
         "gpu_decode_ms": round(1000 * float(np.median(decode[1:])), 2),
     }
-
-
-def _parameters(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 @torch.no_grad()

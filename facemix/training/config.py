@@ -83,7 +83,7 @@ PRESETS: dict[str, TrainConfig] = {
     "textbook-128": TrainConfig(
         name="textbook-128",
         vae=VAEConfig(encoder_patch=8, encoder_widths=(96, 128, 192), decoder_patch=8, decoder_widths=(96, 128, 192)),
-        images=60_000,
+        images=38_000,
         batch_size=16,
         learning_rate=6e-4,
         sigma=1.0,

@@ -14,6 +14,14 @@ def test_parameters_and_training_time():
     assert (found.training_seconds, found.training_images) == (90, 1000)
 
 
+def test_sharpening_counts_with_what_came_before_it():
+    earlier = {"seconds": 5, "images_seen": 10}
+    parts = {"seconds": 90, "images_seen": 1000, "sharpen": {"seconds": 30, "images_seen": 200, "before": earlier}}
+    found = cost_figures(tiny_vae(), parts)
+    assert (found.training_seconds, found.training_images) == (125, 1210)
+    assert cost_figures(tiny_vae(), {**parts, "sharpen": {"seconds": "long"}}).training_seconds is None
+
+
 def test_flops_of_the_encoder_by_hand():
     # 8 x 8 places at width 8 behind the patches of 4 x 4 x 3 values, then 4 x 4 places at width 16.
     multiplications = 64 * 9 * (48 * 8 + 2 * 8 * 8) + 16 * 9 * (8 * 16 + 2 * 16 * 16) + 16 * 16 * 2 * 8
