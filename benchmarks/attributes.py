@@ -43,7 +43,10 @@ def main() -> None:
 def grid(checkpoint: Checkpoint, found: AttributeDirections, samples: tuple[int, ...] = SAMPLES) -> np.ndarray:
     """(H, W, 3) uint8: a row per attribute, a block of columns per draw from the prior."""
     size = checkpoint.card.config.crop_size
-    noise = torch.stack([sample_noise(number, checkpoint.card.config.latent_size) for number in samples])
+    config = checkpoint.card.config
+    noise = torch.stack(
+        [sample_noise(number, config.latent_size, ordered=config.linear_side > 0) for number in samples]
+    )
     z = checkpoint.prior.without_detail(checkpoint.card.config.coarse_size).latents(noise)
     block = len(VALUES) * (size + GAP) - GAP
     width = LEGEND + len(samples) * (block + WIDE_GAP) - WIDE_GAP

@@ -65,6 +65,7 @@ class Engine:
         self.crop_size = checkpoint.card.config.crop_size
         self.latent_size = checkpoint.card.config.latent_size
         self.coarse_size = checkpoint.card.config.coarse_size
+        self._ordered = checkpoint.card.config.linear_side > 0  # principal components, the strongest first
 
     @property
     def device(self) -> str:
@@ -83,7 +84,8 @@ class Engine:
 
     def draw(self, number: int, *, seed: int = 0) -> torch.Tensor:
         """Draw `number` from the model's prior under `seed`: a latent, (Z,) float32."""
-        return self._prior.latents(sample_noise(number, self.latent_size, seed=seed)[None])[0]
+        noise = sample_noise(number, self.latent_size, seed=seed, ordered=self._ordered)
+        return self._prior.latents(noise[None])[0]
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16)

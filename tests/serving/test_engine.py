@@ -11,6 +11,7 @@ from facemix.mixing.prior import sample_noise
 from facemix.serving.engine import Engine, engine_from_settings
 from facemix.settings import Settings
 from facemix.vae.checkpoint import read_card
+from facemix.vae.config import VAEConfig
 from facemix.vae.prior import LatentPrior
 
 
@@ -72,6 +73,16 @@ def test_draws_come_from_the_checkpoints_own_prior(engine, tmp_path):
     fitted = Engine(tiny_checkpoint(tmp_path, prior=prior), device="cpu")
     expected = prior.mean + torch.arange(1.0, 9.0) * engine.draw(3, seed=2)
     torch.testing.assert_close(fitted.draw(3, seed=2), expected)
+
+
+def test_a_latent_in_order_of_strength_is_drawn_less_freely_towards_its_end(tmp_path):
+    config = VAEConfig(**{**TINY.model_dump(), "latent_size": 48, "linear_side": 8})
+    drawn = Engine(tiny_checkpoint(tmp_path, config=config), device="cpu").draw(3, seed=2)
+    noise = sample_noise(3, 48, seed=2)
+    assert torch.equal(drawn, sample_noise(3, 48, seed=2, ordered=True))
+    factors = drawn / noise
+    torch.testing.assert_close(factors[:32], torch.full((32,), 1.2))
+    torch.testing.assert_close(factors[32:], 1.2 * 32 / torch.arange(33.0, 49.0))
 
 
 def test_bf16_is_near_fp32(engine, checkpoint, crops):
