@@ -90,14 +90,20 @@ def measure(vae: VAE, faces: FaceSet, device: torch.device) -> dict[str, float]:
         ``psnr``: dB, mean over images, as in training. ``sharpness``: Laplacian energy of the reconstruction over the
         photograph's, mean over images; ``sharpness_pooled``: the sum of the energies over the sum of them.
         ``midpoint_sharpness``: energy of the decoded mid-point of two neighbours in the split over the mean of their
-        reconstructions', mean over pairs; 1 where there is only one face.
+        reconstructions', mean over pairs; 1 where there is only one face. Of a latent of two levels also
+        ``psnr_without_detail``: what the coarse level draws by itself; were it close to nothing, the decoder would
+        have learnt to pass it by.
     """
-    psnr, before, after, middle, latents = [], [], [], [], []
+    coarse_size = vae.config.coarse_size
+    psnr, coarse, before, after, middle, latents = [], [], [], [], [], []
     for chunk in faces.images.split(64):
         images = as_images(chunk, device)
         z = vae.encode(images).mode()
         decoded = vae.decode(z).clamp(-1, 1)
-        psnr.append(-10 * torch.log10(((images - decoded) / 2).square().mean((1, 2, 3))))
+        psnr.append(_psnr(images, decoded))
+        if coarse_size:
+            bare = F.pad(z[:, :coarse_size], (0, z.shape[1] - coarse_size))
+            coarse.append(_psnr(images, vae.decode(bare).clamp(-1, 1)))
         before.append(laplacian_energy(images))
         after.append(laplacian_energy(decoded))
         latents.append(z)
@@ -105,15 +111,21 @@ def measure(vae: VAE, faces: FaceSet, device: torch.device) -> dict[str, float]:
     source = source.clamp(min=_ROUNDING_ENERGY)
     first, second = z[0::2][: len(z) // 2], z[1::2]
     for one, other in zip(first.split(64), second.split(64), strict=True):
-        mixed = fade_detail((one + other) / 2, torch.tensor([0.5, 0.5], device=device), vae.config.coarse_size)
+        mixed = fade_detail((one + other) / 2, torch.tensor([0.5, 0.5], device=device), coarse_size)
         middle.append(laplacian_energy(vae.decode(mixed)))
     kept = torch.ones(1)
     if len(second):
         ends = (output[0::2][: len(z) // 2] + output[1::2]) / 2
         kept = torch.cat(middle) / ends.clamp(min=_ROUNDING_ENERGY)
+    bare_figure = {"psnr_without_detail": float(torch.cat(coarse).mean())} if coarse else {}
     return {
         "psnr": float(torch.cat(psnr).mean()),
+        **bare_figure,
         "sharpness": float((output / source).mean()),
         "sharpness_pooled": float(output.sum() / source.sum()),
         "midpoint_sharpness": float(kept.mean()),
     }
+
+
+def _psnr(images: torch.Tensor, decoded: torch.Tensor) -> torch.Tensor:
+    return -10 * torch.log10(((images - decoded) / 2).square().mean((1, 2, 3)))

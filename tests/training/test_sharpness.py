@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from tiny import TINY
+from tiny import TINY, tiny_vae
 from torch import nn
 
 from facemix.evaluation import metrics
@@ -147,3 +147,16 @@ def test_every_level_asks():
 def test_the_pull_is_finite_on_a_flat_picture():
     assert pull(torch.zeros(1, 3, 32, 32), torch.zeros(1, 3, 32, 32)).isfinite().all()
     assert pull(torch.zeros(1, 3, 32, 32), noise(1, 32)).isfinite().all()
+
+
+def test_what_the_coarse_level_draws_by_itself_is_measured_where_there_is_one():
+    pixels = torch.randint(0, 255, (5, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    faces = FaceSet(pixels, tuple({} for _ in pixels))
+    assert "psnr_without_detail" not in measure(tiny_vae(), faces, CPU)
+    for coarse in (1, 7):
+        vae = tiny_vae(TINY.model_copy(update={"coarse_size": coarse}))
+        images = to_tensor(pixels.numpy())
+        z = vae.encode(images).mode()
+        z[:, coarse:] = 0
+        lost = ((vae.decode(z).clamp(-1, 1) - images) / 2).square().mean((1, 2, 3))
+        assert measure(vae, faces, CPU)["psnr_without_detail"] == pytest.approx(float((-10 * lost.log10()).mean()))
