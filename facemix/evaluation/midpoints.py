@@ -6,20 +6,18 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 
 from facemix.evaluation import metrics
 from facemix.evaluation.codecs import Codec
 from facemix.evaluation.edges import double_edges
+from facemix.faces.crops import face_in_crop
 from facemix.faces.finder import ACCEPT
 from facemix.faces.types import Face, FaceDetector
 from facemix.mixing.interpolation import interpolate
 
 FRAMES = 9
-# The detector is surest of faces whose eyes are .25 to .30 of its view apart; the crop's are .41 apart.
-_FACE_SIDE, _BORDER = 128, 32
 
 
 @dataclass(frozen=True)
@@ -45,28 +43,6 @@ def draw_pairs(faces: int, pairs: int, *, seed: int) -> np.ndarray:
     order = np.random.default_rng((seed, 1)).permutation(faces)
     count = min(pairs, faces // 2)
     return order[: 2 * count].reshape(count, 2)
-
-
-def face_in_crop(crop: np.ndarray, detector: FaceDetector) -> Face | None:
-    """The surest face in the middle of an aligned crop, in pixels of the crop scaled to 128; None when there is none.
-
-    crop: (S, S, 3) uint8. It is scaled to 128 pixels and given a black border of 32, in which the detector sees faces
-    best.
-    """
-    resized = cv2.resize(crop, (_FACE_SIDE, _FACE_SIDE), interpolation=cv2.INTER_AREA)
-    view = np.pad(resized, [(_BORDER, _BORDER), (_BORDER, _BORDER), (0, 0)])
-    middle = view.shape[0] / 2
-    faces = [
-        face
-        for face in detector.detect(view)
-        if face.box[0] < middle < face.box[2] and face.box[1] < middle < face.box[3]
-    ]
-    best = max(faces, key=lambda face: face.score, default=None)
-    if best is None:
-        return None
-    x0, y0, x1, y1 = best.box
-    box = (x0 - _BORDER, y0 - _BORDER, x1 - _BORDER, y1 - _BORDER)
-    return Face(box, best.landmarks - np.float32(_BORDER), best.score)
 
 
 def face_likeness(crop: np.ndarray, detector: FaceDetector) -> float:

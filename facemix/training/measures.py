@@ -12,13 +12,12 @@ from typing import Any
 import cv2
 import numpy as np
 
+from facemix.faces.crops import face_in_crop
 from facemix.faces.types import FaceDetector
 from facemix.vae.directions import Source
 
 # Mean CIELAB chroma below which a photograph counts as grey: it says nothing of the colour of the light.
 _GREY = 6.0
-# The detector is surest of faces whose eyes are .25 to .30 of its view apart; the crop's are .41 apart.
-_VIEW, _BORDER = 128, 32
 
 
 @dataclass(frozen=True)
@@ -133,23 +132,13 @@ def manifest_landmarks(rows: Sequence[dict[str, Any]]) -> np.ndarray:
 
 
 def find_landmarks(crops: np.ndarray, detector: FaceDetector) -> np.ndarray:
-    """The landmarks of the face in the middle of each crop, (N, 5, 2) in pixels of an enlarged view; NaN without one.
+    """The landmarks of the face in the middle of each crop, (N, 5, 2) in pixels of the crop at 128; NaN without one.
 
-    crops: (N, S, S, 3) uint8. Each is scaled to 128 pixels and given a black border of 32.
+    crops: (N, S, S, 3) uint8.
     """
-    found = np.full((len(crops), 5, 2), np.nan)
-    for crop, points in zip(crops, found, strict=True):
-        resized = cv2.resize(crop, (_VIEW, _VIEW), interpolation=cv2.INTER_AREA)
-        view = np.pad(resized, [(_BORDER, _BORDER), (_BORDER, _BORDER), (0, 0)])
-        middle = view.shape[0] / 2
-        faces = [
-            face
-            for face in detector.detect(view)
-            if face.box[0] < middle < face.box[2] and face.box[1] < middle < face.box[3]
-        ]
-        if faces:
-            points[:] = max(faces, key=lambda face: face.score).landmarks
-    return found
+    faces = [face_in_crop(crop, detector) for crop in crops]
+    missing = np.full((5, 2), np.nan)
+    return np.array([missing if face is None else face.landmarks for face in faces], np.float64).reshape(-1, 5, 2)
 
 
 def measure_landmarks(landmarks: np.ndarray) -> Values:

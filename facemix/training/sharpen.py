@@ -10,24 +10,20 @@ from __future__ import annotations
 import copy
 import datetime
 import hashlib
-import json
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from pydantic import ValidationError
 
 from facemix.errors import ConfigError, DatasetError
-from facemix.faces.align import TEMPLATE
-from facemix.imaging.arrays import to_pixels
 from facemix.training.augment import Augmentation
-from facemix.training.dataset import FaceSet, epoch_batches, load_split, read_summary
-from facemix.training.grids import interpolation_grid, reconstruction_grid, sample_grid
+from facemix.training.dataset import epoch_batches, load_split, read_summary
+from facemix.training.log import Log
+from facemix.training.loop import autocast, eyes_and_mouth, update_average
 from facemix.training.sharpen_config import SharpenConfig
 from facemix.training.sharpness import lacking_contrast, laplacian_pyramid_distance, measure
 from facemix.training.state import Progress, load_state, save_state
@@ -42,10 +38,8 @@ from facemix.vae.discriminator import (
     feature_distance,
     gradient_penalty,
 )
-from facemix.vae.losses import region_weights
 from facemix.vae.networks import VAE, count_parameters
 from facemix.vae.posterior import Posterior
-from facemix.vae.precision import use_bf16
 
 Say = Callable[[str], None]
 Scalars = dict[str, torch.Tensor]
@@ -96,7 +90,7 @@ def sharpen(
     torch.manual_seed(config.seed)
     vae = vae.to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(vae).requires_grad_(False).eval()
-    _let_learn(vae)
+    vae.decoder.requires_grad_(True).train()  # what is fitted in closed form is no parameter
     opponent = Discriminator(config.discriminator_widths).to(device, memory_format=torch.channels_last)
     players = torch.nn.ModuleDict({"decoder": vae.decoder, "discriminator": opponent})
     optimizer = _optimizer(config, vae, opponent)
@@ -108,10 +102,10 @@ def sharpen(
     faces = load_split(data, "train")
     validation = load_split(data, "validation", limit=config.validation_images)
     faces_on_device = faces.images.to(device) if device.type == "cuda" else faces.images
-    (run / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
+    log = Log(run, config)
     if progress.step == 0:
         before = measure(average, validation, device)
-        _write_line(run, progress, before)
+        log.write(progress, {}, before)
         say(
             f"{source.card.name}: decoder {count_parameters(vae.decoder) / 1e6:.1f} M parameters, discriminator "
             f"{count_parameters(opponent) / 1e6:.1f} M, {len(faces):,} faces, {device}; {_summary_of(before)}"
@@ -119,7 +113,7 @@ def sharpen(
         if source.card.data.get("manifest_sha256") != summary["manifest_sha256"]:
             say("note: the checkpoint was trained on another data set or split: its faces may be in this validation")
 
-    weights = _eyes_and_mouth(config, size).to(device)
+    weights = eyes_and_mouth(size, strength=config.region_strength).to(device)
     # Noise differs between steps and is known from the step alone: resuming repeats nothing.
     generator = torch.Generator(device)
     batches = epoch_batches(len(faces), config.batch_size, seed=config.seed, start=progress.step)
@@ -156,7 +150,13 @@ def sharpen(
         optimizer.step()
         progress.step += 1
         progress.images += config.batch_size
-        _update_average(average, vae, config, progress)
+        update_average(
+            average.decoder,
+            vae.decoder,
+            batch_size=config.batch_size,
+            half_life=config.ema_images,
+            images=progress.images,
+        )
         means.add(parts | {f"{name}_gradient_norm": norm for name, norm in norms.items()})
 
         progress.seconds = seconds_before + time.monotonic() - started
@@ -166,8 +166,8 @@ def sharpen(
         if finished or progress.images // config.evaluate_images > evaluations:
             evaluations = progress.images // config.evaluate_images
             figures, training = measure(average, validation, device), means.take()
-            _write_line(run, progress, figures, training)
-            _draw(run, progress, average, validation, device)
+            log.write(progress, training, figures)
+            log.draw(progress, average, as_images(validation.images[:32], device))
             say(
                 f"{progress.images:>9,} images  {_summary_of(figures)}  photographs {training['real_logit']:+.2f}, "
                 f"decoded {training['fake_logit']:+.2f}  {progress.images / progress.seconds:.0f} images/s"
@@ -176,7 +176,9 @@ def sharpen(
             save_state(state_path, players, average.decoder, optimizer, progress, fingerprint=fingerprint)
             last_saved = time.monotonic()
         if out_of_time and not finished:
+            log.close()
             return None
+    log.close()
     export(folder, average, source, config, summary, figures, progress)
     return folder
 
@@ -219,12 +221,12 @@ def backward(
         Detached scalars to log.
     """
     count, size = len(images), images.shape[-1]
-    autocast = _autocast(config, images.device)
-    with torch.no_grad(), autocast:
+    bf16_or_not = autocast(config.precision, images.device)
+    with torch.no_grad(), bf16_or_not:
         posterior = vae.encode(images)
     z = _latents(config, posterior, generator)
     mixed = _mixes(config, z, vae.config.coarse_size, generator)
-    with autocast:
+    with bf16_or_not:
         decoded = vae.decode(torch.cat([_without_some_detail(config, z, vae.config.coarse_size), mixed]))
     decoded = decoded.float()
 
@@ -233,7 +235,7 @@ def backward(
     alike, other = Augmentation.draw(count, size, **draw), Augmentation.draw(len(mixed), size, **draw)
     pixels = decoded.detach().requires_grad_()
     shown = torch.cat([alike(images), alike(pixels[:count]), other(pixels[count:])])
-    with autocast:
+    with bf16_or_not:
         logits, features = opponent(shown)
     real, fake = logits[:count].float(), logits[count:].float()
 
@@ -257,7 +259,7 @@ def backward(
         slopes = gradient_penalty(opponent, shown)
         parts |= {"r1": slopes[:count].mean(), "r2": slopes[count:].mean()}
         verdict = verdict + config.penalty_steps * config.penalty_weight / 2 * (parts["r1"] + parts["r2"])
-    verdict.backward(inputs=_learning(opponent))
+    verdict.backward(inputs=list(opponent.parameters()))
 
     error = decoded[:count] - images
     weights = weights * _trust(config, count, vae.config.coarse_size).to(weights)
@@ -271,7 +273,7 @@ def backward(
         + config.laplacian_weight * parts["laplacian"]
         + config.contrast_weight * parts["contrast"]
     )
-    torch.autograd.backward([fidelity, decoded], [None, pull], inputs=_learning(vae.decoder))
+    torch.autograd.backward([fidelity, decoded], [None, pull], inputs=list(vae.decoder.parameters()))
     return {name: value.detach() for name, value in parts.items()}
 
 
@@ -355,25 +357,12 @@ def _mixes(config: SharpenConfig, z: torch.Tensor, coarse_size: int, generator: 
     return fade_detail(mean, torch.cat([1 - weight, weight], dim=1), coarse_size)
 
 
-def _let_learn(vae: VAE) -> None:
-    """Thaws what of the decoder learns in training; whatever is fitted in closed form stays as it is."""
-    with torch.device("meta"):
-        fresh = VAE(vae.config).decoder
-    for parameter, new in zip(vae.decoder.parameters(), fresh.parameters(), strict=True):
-        parameter.requires_grad_(new.requires_grad)
-    vae.decoder.train()
-
-
-def _learning(module: torch.nn.Module) -> list[torch.nn.Parameter]:
-    return [parameter for parameter in module.parameters() if parameter.requires_grad]
-
-
 def _optimizer(config: SharpenConfig, vae: VAE, opponent: Discriminator) -> torch.optim.Optimizer:
     """One AdamW with a group for each player, so that one state file holds both."""
     groups = [
-        {"params": _learning(vae.decoder), "lr": config.learning_rate, "betas": config.adam_betas},
+        {"params": list(vae.decoder.parameters()), "lr": config.learning_rate, "betas": config.adam_betas},
         {
-            "params": _learning(opponent),
+            "params": list(opponent.parameters()),
             "lr": config.discriminator_rate,
             "betas": config.discriminator_betas,
         },
@@ -388,26 +377,6 @@ def _fingerprint(config: SharpenConfig, summary: dict[str, Any], source: Checkpo
     free = {"images", "checkpoint_seconds", "evaluate_images", "validation_images", "device", "precision"}
     text = config.model_dump_json(exclude=free) + summary["manifest_sha256"] + source.card.weights_sha256
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _eyes_and_mouth(config: SharpenConfig, size: int) -> torch.Tensor:
-    points = torch.tensor(TEMPLATE, dtype=torch.float32)
-    points = torch.stack([points[0], points[1], points[2:].mean(0)])
-    return region_weights(size, points, strength=config.region_strength)
-
-
-def _autocast(config: SharpenConfig, device: torch.device) -> AbstractContextManager:
-    if use_bf16(config.precision, device.type):
-        return torch.autocast(device.type, torch.bfloat16)
-    return nullcontext()
-
-
-@torch.no_grad()
-def _update_average(average: VAE, vae: VAE, config: SharpenConfig, progress: Progress) -> None:
-    # The half-life grows with the run, as in training: the start is forgotten quickly, even though it was a good one.
-    half_life = min(config.ema_images, 0.05 * progress.images)
-    decay = 0.5 ** (config.batch_size / max(half_life, 1e-8))
-    torch._foreach_lerp_(list(average.decoder.parameters()), list(vae.decoder.parameters()), 1 - decay)
 
 
 class _Means:
@@ -426,30 +395,6 @@ class _Means:
         means = {name: float(value) / self._counts[name] for name, value in self._sums.items()}
         self.__init__()
         return means
-
-
-def _write_line(
-    run: Path, progress: Progress, validation: dict[str, float], training: dict[str, float] | None = None
-) -> None:
-    line = {
-        "images": progress.images,
-        "step": progress.step,
-        "seconds": round(progress.seconds),
-        **{f"training/{name}": value for name, value in (training or {}).items()},
-        **{f"validation/{name}": value for name, value in validation.items()},
-    }
-    with (run / "log.jsonl").open("a") as file:
-        file.write(json.dumps(line) + "\n")
-
-
-def _draw(run: Path, progress: Progress, vae: VAE, faces: FaceSet, device: torch.device) -> None:
-    images = as_images(faces.images[:32], device)
-    grids = {"reconstructions": reconstruction_grid(vae, images), "samples": sample_grid(vae)}
-    if len(images) > 1:
-        grids["interpolations"] = interpolation_grid(vae, images[:16])
-    (run / "grids").mkdir(exist_ok=True)
-    for name, grid in grids.items():
-        Image.fromarray(to_pixels(grid[None])[0]).save(run / "grids" / f"{progress.images:09d}-{name}.png")
 
 
 def _summary_of(figures: dict[str, float]) -> str:

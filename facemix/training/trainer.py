@@ -16,36 +16,32 @@ from __future__ import annotations
 import copy
 import datetime
 import hashlib
-import json
 import math
 import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from PIL import Image
 from torch.nn.parallel import DistributedDataParallel
 
 import facemix
 from facemix import __version__
 from facemix.errors import ConfigError, DatasetError
-from facemix.faces.align import TEMPLATE
-from facemix.imaging.arrays import to_pixels
 from facemix.training.config import TrainConfig
 from facemix.training.dataset import FaceSet, epoch_batches, load_split, read_summary
-from facemix.training.grids import interpolation_grid, reconstruction_grid, sample_grid
+from facemix.training.log import Log
+from facemix.training.loop import autocast, eyes_and_mouth, update_average
 from facemix.training.start import start_from_components
 from facemix.training.state import Progress, load_state, save_state
 from facemix.vae.checkpoint import save_checkpoint
-from facemix.vae.losses import negative_elbo, region_weights
+from facemix.vae.losses import negative_elbo
 from facemix.vae.networks import VAE, count_parameters
-from facemix.vae.precision import use_bf16
 from facemix.vae.prior import LatentPrior
 
 Say = Callable[[str], None]
@@ -140,13 +136,13 @@ def _train(
         progress = load_state(state_path, vae, average, optimizer, fingerprint=fingerprint)
         say(f"resumed at {progress.images:,} images")
     faces_on_device = faces.images.to(device) if device.type == "cuda" else faces.images
-    log = _Log(run, config) if world.rank == 0 else None
+    log = Log(run, config) if world.rank == 0 else None
     if log and progress.step == 0:
         say(f"{count_parameters(vae) / 1e6:.1f} M parameters, {len(faces):,} faces, {device}, {world.size} process(es)")
 
     module = DistributedDataParallel(vae) if world.size > 1 else vae
-    weights = _eyes_and_mouth(config).to(device)
-    autocast = _autocast(config, device)
+    weights = eyes_and_mouth(config.vae.crop_size, strength=config.region_strength).to(device)
+    bf16_or_not = autocast(config.precision, device)
     # Noise differs between steps and processes, and is known from the step alone: resuming repeats nothing.
     generator = torch.Generator(device)
     per_process = config.batch_size // world.size
@@ -165,7 +161,7 @@ def _train(
 
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * learning_rate_factor(config, progress.images)
-        with autocast:
+        with bf16_or_not:
             reconstructions, posterior = module(images, generator)
         beta = config.beta * min(1.0, progress.images / max(1, config.kl_warmup_images))
         loss, parts = negative_elbo(
@@ -188,7 +184,7 @@ def _train(
         optimizer.step()
         progress.step += 1
         progress.images += config.batch_size
-        _update_average(average, vae, config, progress)
+        update_average(average, vae, batch_size=config.batch_size, half_life=config.ema_images, images=progress.images)
 
         progress.seconds = seconds_before + time.monotonic() - started
         finished = progress.images >= config.images
@@ -207,7 +203,7 @@ def _train(
                     {**{k: float(v) for k, v in parts.items()}, "gradient_norm": float(norm)},
                     figures,
                 )
-                log.draw(progress, average, validation, device)
+                log.draw(progress, average, as_images(validation.images[:32], device))
                 say(
                     f"{progress.images:>9,} images  nll {parts['nll']:9.0f}  kl {parts['kl']:6.1f}  "
                     f"validation {figures['psnr']:.2f} dB, kl {figures['kl']:.1f}, "
@@ -376,74 +372,3 @@ def _fingerprint(config: TrainConfig, summary: dict[str, Any]) -> str:
     free = {"images", "checkpoint_seconds", "evaluate_images", "validation_images", "device", "precision"}
     text = config.model_dump_json(exclude=free) + summary["manifest_sha256"]
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _eyes_and_mouth(config: TrainConfig) -> torch.Tensor:
-    points = torch.tensor(TEMPLATE, dtype=torch.float32)
-    points = torch.stack([points[0], points[1], points[2:].mean(0)])
-    return region_weights(config.vae.crop_size, points, strength=config.region_strength)
-
-
-def _autocast(config: TrainConfig, device: torch.device) -> AbstractContextManager:
-    if use_bf16(config.precision, device.type):
-        return torch.autocast(device.type, torch.bfloat16)
-    return nullcontext()
-
-
-@torch.no_grad()
-def _update_average(average: VAE, vae: VAE, config: TrainConfig, progress: Progress) -> None:
-    # The half-life grows with the run, so that the beginning is forgotten quickly (Karras et al. 2024, EDM2).
-    half_life = min(config.ema_images, 0.05 * progress.images)
-    decay = 0.5 ** (config.batch_size / max(half_life, 1e-8))
-    torch._foreach_lerp_(list(average.parameters()), list(vae.parameters()), 1 - decay)
-
-
-class _Log:
-    """Scalars to ``log.jsonl``, pictures to ``grids/``, both to TensorBoard where it is installed."""
-
-    def __init__(self, run: Path, config: TrainConfig) -> None:
-        (run / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
-        self._lines = run / "log.jsonl"
-        self._grids = run / "grids"
-        self._grids.mkdir(exist_ok=True)
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            self._board = None
-        else:
-            self._board = SummaryWriter(str(run / "tensorboard"))
-
-    def write(self, progress: Progress, training: dict[str, float], validation: dict[str, float]) -> None:
-        scalars = {f"training/{name}": value for name, value in training.items()}
-        scalars |= {f"validation/{name}": value for name, value in validation.items()}
-        line = {
-            "images": progress.images,
-            "step": progress.step,
-            "seconds": round(progress.seconds),
-            **scalars,
-        }
-        with self._lines.open("a") as file:
-            file.write(json.dumps(line) + "\n")
-        for name, value in scalars.items():
-            if self._board:
-                self._board.add_scalar(name, value, progress.images)
-
-    def draw(self, progress: Progress, vae: VAE, faces: FaceSet, device: torch.device) -> None:
-        images = as_images(faces.images[:32], device)
-        grids = {
-            "reconstructions": reconstruction_grid(vae, images),
-            "samples": sample_grid(vae),
-        }
-        if len(images) > 1:
-            grids["interpolations"] = interpolation_grid(vae, images[:16])
-        for name, grid in grids.items():
-            pixels = to_pixels(grid[None])[0]
-            Image.fromarray(pixels).save(self._grids / f"{progress.images:09d}-{name}.png")
-            if self._board:
-                self._board.add_image(name, pixels, progress.images, dataformats="HWC")
-        if self._board:
-            self._board.flush()
-
-    def close(self) -> None:
-        if self._board:
-            self._board.close()

@@ -8,7 +8,6 @@ from facemix.evaluation.midpoints import (
     FRAMES,
     decoded_path,
     draw_pairs,
-    face_in_crop,
     face_likeness,
     faded_path,
     landmark_figures,
@@ -16,6 +15,7 @@ from facemix.evaluation.midpoints import (
 )
 from facemix.faces.align import TEMPLATE, Alignment
 from facemix.faces.centerface import CenterFace
+from facemix.faces.crops import face_in_crop
 from facemix.faces.finder import FaceFinder
 from facemix.faces.types import Face
 
@@ -127,13 +127,6 @@ def test_without_a_face_there_are_no_landmarks():
     assert (missing["found"], missing["landmarks_apart"]) == (0, 0)
     assert np.isnan(missing["landmark_offset"])
     assert np.isnan(landmark_figures(None, face, face)["landmarks_apart"])
-
-
-def test_a_face_in_a_crop_has_the_crops_coordinates():
-    found = face_in_crop(np.zeros((64, 64, 3), np.uint8), Sure())
-    assert (found.box, found.score) == ((8, 8, 118, 118), 0.6)
-    assert (found.landmarks == -32).all()
-    assert face_in_crop(np.zeros((64, 64, 3), np.uint8), Nobody()) is None
 
 
 def test_the_detector_tells_a_face_from_none():

@@ -139,5 +139,5 @@ def test_the_face_in_the_middle_is_looked_at():
     detector = Detector([found(inside, 0.3), found(surer, 0.5), found(aside, 0.9)], [found(aside, 0.9)], [])
     points = find_landmarks(np.zeros((3, 32, 32, 3), np.uint8), detector)
     assert detector.shapes == [(192, 192, 3)] * 3
-    np.testing.assert_allclose(points[0], 0.5)
+    np.testing.assert_allclose(points[0], 0.5 - 32)  # pixels of the crop, without the border around it
     assert np.isnan(points[1:]).all()

@@ -16,6 +16,7 @@ from facemix.imaging.arrays import to_tensor
 from facemix.training import trainer
 from facemix.training.config import TrainConfig, preset
 from facemix.training.dataset import FaceSet, load_split
+from facemix.training.loop import update_average
 from facemix.training.trainer import World, evaluate, learning_rate_factor, train
 from facemix.vae.checkpoint import load_checkpoint
 from facemix.vae.config import VAEConfig
@@ -277,7 +278,6 @@ def test_a_new_average_follows_the_weights_and_an_old_one_lags():
     small = VAEConfig(crop_size=16, latent_size=2, encoder_patch=8, decoder_patch=8,
                       encoder_widths=(4,), decoder_widths=(4,), norm_groups=1)  # fmt: skip
     vae, average = trainer.VAE(small), trainer.VAE(small)
-    run = config(batch_size=16, ema_images=64)
 
     def share(images):
         """By how much the average moves towards the weights in one step."""
@@ -285,7 +285,7 @@ def test_a_new_average_follows_the_weights_and_an_old_one_lags():
             for one, other in zip(vae.parameters(), average.parameters(), strict=True):
                 one.fill_(1.0)
                 other.zero_()
-        trainer._update_average(average, vae, run, trainer.Progress(0, images))
+        update_average(average, vae, batch_size=16, half_life=64, images=images)
         (moved,) = {float(value) for one in average.parameters() for value in one.detach().flatten()}
         return moved
 
