@@ -1,0 +1,146 @@
+"""The ledger: what every request cost, whether it was answered or refused. Never who sent it or what was in it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+
+from sqlalchemy import ColumnElement, case, func, select
+
+from facemix.storage.database import Database
+from facemix.storage.tables import ledger
+
+
+def _row_id() -> str:
+    """Unique, and rising with time, so that rows are added at the end of the index."""
+    return f"{time.time_ns():016x}{secrets.token_hex(8)}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LedgerRow:
+    """One request.
+
+    Attributes:
+        request_id: as in the response's header; a client may have chosen it, so it need not be unique.
+        route: the route's template (``POST /api/v1/mix``), not the path that was asked for.
+        status: HTTP status of the answer.
+        error_code: code of the refusal, None where there was none.
+        model_id: which model worked on it, None where none did.
+        key_name: name of the API key, None where none was given.
+        frames_encoded, frames_decoded: pictures that went through the encoder and the decoder.
+        device_seconds: share of the device's time.
+        milliseconds: from the first byte in to the last byte out.
+        bytes_in, bytes_out: sizes of the bodies.
+        at: when it was answered; aware.
+        id: makes writing the same row twice harmless.
+    """
+
+    request_id: str
+    route: str
+    status: int
+    error_code: str | None = None
+    model_id: str | None = None
+    key_name: str | None = None
+    frames_encoded: int = 0
+    frames_decoded: int = 0
+    device_seconds: float = 0.0
+    milliseconds: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    id: str = field(default_factory=_row_id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerTotal:
+    """Sums over the requests of one model and one key; `refused` counts those with an error code."""
+
+    model_id: str | None
+    key_name: str | None
+    requests: int
+    refused: int
+    frames_encoded: int
+    frames_decoded: int
+    device_seconds: float
+    milliseconds: float
+    bytes_in: int
+    bytes_out: int
+
+
+_COLUMNS = tuple(one.name for one in fields(LedgerRow))
+_SUMS = tuple(one.name for one in fields(LedgerTotal))[4:]
+
+
+class Ledger:
+    """The table of requests. Intervals are half open: `since` belongs to them, `until` does not."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append_many(self, rows: Iterable[LedgerRow]) -> None:
+        """Writes all rows in one transaction; those that are there already are left as they are.
+
+        Raises:
+            StorageFull, StorageUnavailable: the database refused; no row was written, or, if the connection was
+                lost at the end, all were. Writing them again is right in either case.
+        """
+        self._database.insert_missing(ledger, [{name: getattr(row, name) for name in _COLUMNS} for row in rows])
+
+    def totals(self, since: datetime | None = None, until: datetime | None = None) -> list[LedgerTotal]:
+        """Sums by model and key, the costliest in device seconds first.
+
+        Raises:
+            StorageUnavailable: the database refused.
+        """
+        columns = ledger.c
+        wanted = (
+            select(
+                columns.model_id,
+                columns.key_name,
+                func.count().label("requests"),
+                func.sum(case((columns.error_code.is_not(None), 1), else_=0)).label("refused"),
+                *(func.sum(columns[name]).label(name) for name in _SUMS),
+            )
+            .where(*_between(since, until))
+            .group_by(columns.model_id, columns.key_name)
+            .order_by(func.sum(columns.device_seconds).desc(), columns.model_id, columns.key_name)
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(wanted).mappings().all()
+        # PostgreSQL sums big integers to decimals.
+        return [
+            LedgerTotal(
+                **{name: value if isinstance(value, str | float | None) else int(value) for name, value in row.items()}
+            )
+            for row in rows
+        ]
+
+    def count(self, since: datetime | None = None, until: datetime | None = None) -> int:
+        """How many requests.
+
+        Raises:
+            StorageUnavailable: the database refused.
+        """
+        with self._database.reading() as connection:
+            wanted = select(func.count()).select_from(ledger).where(*_between(since, until))
+            return connection.execute(wanted).scalar_one()
+
+    def prune(self, older_than: datetime) -> int:
+        """Deletes the rows from before that time; how many they were.
+
+        Raises:
+            StorageFull, StorageUnavailable: the database refused.
+        """
+        return self._database.delete_where(ledger, ledger.c.at < older_than)
+
+
+def _between(since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+    conditions = []
+    if since is not None:
+        conditions.append(ledger.c.at >= since)
+    if until is not None:
+        conditions.append(ledger.c.at < until)
+    return conditions

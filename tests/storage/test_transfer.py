@@ -1,0 +1,66 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from facemix.storage import transfer as module
+from facemix.storage.database import Database
+from facemix.storage.keys import KeyStore
+from facemix.storage.ledger import Ledger
+from facemix.storage.recipes import RecipeStore
+from facemix.storage.transfer import transfer
+
+GUIDE = Path(__file__).parents[2] / "docs" / "storage.md"
+
+
+@pytest.fixture(params=["sqlite to postgres", "postgres to sqlite"])
+def pair(request, sqlite_url, postgres_url):
+    """Two upgraded databases of different kinds."""
+    urls = {"sqlite": sqlite_url, "postgres": postgres_url}
+    source, target = request.param.split(" to ")
+    with Database.open(urls[source]) as first, Database.open(urls[target]) as second:
+        first.upgrade()
+        second.upgrade()
+        yield first, second
+
+
+def test_everything_works_the_same_in_the_other_database(pair, row, noon, monkeypatch):
+    monkeypatch.setattr(module, "BATCH", 2)
+    source, target = pair
+    secret = KeyStore(source).create("a", 60, now=noon)
+    saved = RecipeStore(source).save("{}", model_weights="0" * 64, expires_at=None, now=noon)
+    Ledger(source).append_many([row(bytes_in=number) for number in range(5)])
+    assert transfer(source, target) == {"recipes": 1, "ledger": 5, "keys": 1}
+    assert KeyStore(target).find(secret) == KeyStore(source).find(secret)
+    assert RecipeStore(target).get(saved.id) == RecipeStore(source).get(saved.id)
+    assert Ledger(target).totals() == Ledger(source).totals()
+    RecipeStore(target).delete(saved.id, saved.delete_token)
+
+
+def test_a_second_copy_adds_what_is_new(pair, row):
+    source, target = pair
+    Ledger(source).append_many([row()])
+    transfer(source, target)
+    Ledger(source).append_many([row()])
+    assert transfer(source, target)["ledger"] == 2
+    assert Ledger(target).count() == 2
+
+
+def test_the_program_in_the_guide_copies(sqlite_url, postgres_url):
+    (program,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    urls = re.findall(r'Database\.open\("(.*?)"\)', program)
+    assert len(urls) == 2
+    for shown, real in zip(urls, (sqlite_url, postgres_url), strict=True):
+        program = program.replace(shown, real)
+    with Database.open(sqlite_url) as database:
+        database.upgrade()
+        secret = KeyStore(database).create("a")
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=GUIDE.parents[1]
+    )
+    assert done.returncode == 0, done.stderr
+    assert "'keys': 1" in done.stdout
+    with Database.open(postgres_url) as database:
+        assert KeyStore(database).find(secret) is not None
