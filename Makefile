@@ -13,7 +13,7 @@ serve: $(VENV)/.serve
 	$(VENV)/bin/facemix serve
 
 test: $(VENV)/.test test-tools lint
-	FACEMIX_TEST_BROWSER=required $(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	FACEMIX_TEST_BROWSER=required FACEMIX_TEST_POSTGRES=required FACEMIX_TEST_RAY=required $(VENV)/bin/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .

@@ -6,7 +6,6 @@ Everything heavy is imported inside the commands, so that ``facemix --help`` ans
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from facemix.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from facemix.serving.types import ParentFace, ParentInput
+    from facemix.storage.database import Database
 
 app = typer.Typer(
     name="facemix",
@@ -123,6 +123,7 @@ def mix(
 ) -> None:
     """Mix two or more faces into one picture."""
     from facemix.imaging.encode import encode_image, media_type_for_path
+    from facemix.serving.blocking import BlockingMixer
     from facemix.serving.mixer import mixer_from_settings
 
     media_type = media_type_for_path(output)
@@ -144,7 +145,7 @@ def mix(
             f"a strip goes from one face to another, not between {len(photos)}", hint="name two photos"
         )
     parents = [_parent(*parts) for parts in zip(photos, shares, chosen, strict=True)]
-    mixer = mixer_from_settings(load_settings())
+    mixer = BlockingMixer(mixer_from_settings(_for_one_mix(load_settings())))
     if steps is not None:
         first, second = parents
         strip = mixer.strip(first, second, steps=steps, interpolation=interpolation, vividness=vividness, seed=seed)
@@ -164,42 +165,92 @@ def mix(
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to bind to; default FACEMIX_HOST or 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; default FACEMIX_PORT or 8000.")] = None,
+    engine: Annotated[str, typer.Option(help="local, or ray for replicas on several devices or machines.")] = "local",
+    replicas: Annotated[
+        int | None, typer.Option(min=1, max=256, help="With ray: how many; default FACEMIX_REPLICAS or 1.")
+    ] = None,
 ) -> None:
     """Serve the page and the endpoint."""
-    import socket
+    from facemix.serving.tuning import tune_allocator, wait_passively
 
-    import uvicorn
+    tune_allocator()  # both before torch is imported: what is there by then stays as it is
+    wait_passively()
+    from facemix.web.logs import configure_logging
 
-    from facemix.serving.mixer import mixer_from_settings
-    from facemix.web.app import create_app
-
+    if engine not in ("local", "ray"):
+        raise RequestInvalid(f"the engine is {engine!r}", hint="it is local or ray", where="--engine")
     settings = load_settings()
-    changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    settings = Settings(**{**settings.model_dump(), **changes})
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    application = create_app(settings, lambda: mixer_from_settings(settings))
-    config = uvicorn.Config(
-        application,
-        host=settings.host,
-        port=settings.port,
-        log_level=settings.log_level,
-        server_header=False,
-        access_log=False,  # the application logs requests itself, without addresses
-        timeout_keep_alive=15,
-        timeout_graceful_shutdown=30,
-    )
-    # Bound here rather than by uvicorn, to say what to do when the address is taken.
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        listening = socket.create_server((settings.host, settings.port), family=family, backlog=256)
-    except OSError as error:
-        raise InstallationError(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}",
-            hint="stop what is using the address, or choose another with --port",
-        ) from error
-    host_in_url = f"[{settings.host}]" if family == socket.AF_INET6 else settings.host
-    print(f"facemix serves http://{host_in_url}:{settings.port}", file=sys.stderr)
-    uvicorn.Server(config).run(sockets=[listening])
+    changes = {"host": host, "port": port, "replicas": replicas}
+    settings = Settings(**{**settings.model_dump(), **{name: value for name, value in changes.items() if value}})
+    configure_logging(settings.log_level, settings.log_format)
+    if engine == "ray":
+        from facemix.web.ray_engine import serve_with_ray
+
+        raise typer.Exit(serve_with_ray(settings))
+    from facemix.web.run import serve_here
+
+    raise typer.Exit(serve_here(settings))
+
+
+keys = typer.Typer(name="keys", help="Give out and revoke API keys.", no_args_is_help=True)
+app.add_typer(keys)
+
+
+@keys.command("add")
+def keys_add(
+    name: Annotated[str, typer.Argument(help="Who gets it; stands in the ledger.")],
+    per_minute: Annotated[
+        int | None, typer.Option(min=1, help="Requests for work per minute; default FACEMIX_RATE_PER_KEY.")
+    ] = None,
+) -> None:
+    """Make a key and print it. It is shown this once: only its hash is stored."""
+    with _database() as database:
+        from facemix.storage.keys import KeyStore
+
+        print(KeyStore(database).create(name, per_minute))
+
+
+@keys.command("list")
+def keys_list() -> None:
+    """List all keys, without their secrets."""
+    with _database() as database:
+        from facemix.storage.keys import KeyStore
+
+        for key in KeyStore(database).list():
+            rate = "any key's rate" if key.requests_per_minute is None else f"{key.requests_per_minute} per minute"
+            state = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "live"
+            print(f"{key.name}: {state}, made {key.created_at:%Y-%m-%d}, {rate}")
+
+
+@keys.command("revoke")
+def keys_revoke(name: Annotated[str, typer.Argument(help="Whose key.")]) -> None:
+    """Revoke a key. A running server lets it in for some seconds more."""
+    with _database() as database:
+        from facemix.storage.keys import KeyStore
+
+        KeyStore(database).revoke(name)
+
+
+@app.command()
+def ledger(days: Annotated[int, typer.Option(min=1, help="So many days back.")] = 30) -> None:
+    """Print what requests cost, by model and key."""
+    from datetime import UTC, datetime, timedelta
+
+    with _database() as database:
+        from facemix.storage.ledger import Ledger
+
+        for total in Ledger(database).totals(since=datetime.now(UTC) - timedelta(days=days)):
+            who = f"{total.model_id or 'no model'}, {total.key_name or 'no key'}"
+            print(
+                f"{who}: {total.requests} requests, {total.refused} refused; {total.frames_encoded} frames encoded, "
+                f"{total.frames_decoded} decoded, {total.device_seconds:.2f} s of the device"
+            )
+
+
+def _database() -> Database:
+    from facemix.web.run import open_database
+
+    return open_database(load_settings())
 
 
 @app.command()
@@ -361,6 +412,16 @@ def doctor() -> None:
         failed += finding.verdict == "fail"
     if failed:
         raise InstallationError(f"{failed} check(s) failed", hint="see the arrows above")
+
+
+def _for_one_mix(settings: Settings) -> Settings:
+    """What serves one command: choosing the fastest library and warming up every batch would take longer than a mix."""
+    return settings.model_copy(
+        update={
+            "backend": "torch" if settings.backend == "auto" else settings.backend,
+            "max_batch": min(settings.max_batch or 4, 4),
+        }
+    )
 
 
 def _parent(photo: str, weight: float, face: int | None) -> ParentInput:

@@ -36,6 +36,10 @@ class FacemixError(Exception):
         self.where = where
         self.details = details
 
+    def copy(self) -> FacemixError:
+        """The same refusal without a traceback: an exception that is raised again and again collects them."""
+        return type(self)(self.message, hint=self.hint, where=self.where, **self.details)
+
     def at(self, where: str) -> FacemixError:
         """Names the input that the error concerns, unless a deeper layer has already named one."""
         if self.where is None:
@@ -142,6 +146,20 @@ class BodyTimeout(RequestInvalid):
     code, status, title = "body_timeout", 408, "The request took too long to arrive"
 
 
+class KeyUnknown(RequestInvalid):
+    """The key in the Authorization header was never given out, or has been revoked."""
+
+    code, status, title = "key_unknown", 401, "The key is not known"
+
+
+class HeaderTimeout(RequestInvalid):
+    code, status, title = "header_timeout", 408, "The request's header took too long to arrive"
+
+
+class HeaderTooLarge(RequestInvalid):
+    code, status, title = "header_too_large", 431, "The request's header is too large"
+
+
 # --- models ------------------------------------------------------------------------------------------------
 
 
@@ -186,8 +204,57 @@ class Busy(FacemixError):
     code, status, exit_code, title = "busy", 503, 8, "The server is busy"
 
 
+class RateLimited(Busy):
+    """More requests than this key or address may send in a minute."""
+
+    code, status, title = "rate_limited", 429, "Too many requests"
+
+
+class TooManyConnections(Busy):
+    code, title = "too_many_connections", "The server has too many open connections"
+
+
+class DeadlineExceeded(Busy):
+    """The request waited so long that its answer would come too late; no more work was spent on it."""
+
+    code, title = "deadline_exceeded", "The request waited too long"
+
+
+class EngineFailed(Busy):
+    """The thread that runs the model died while it worked on this; a new one takes its place."""
+
+    code, title = "engine_failed", "The model stopped while working on this"
+
+
+class Stopping(Busy):
+    code, title = "stopping", "The server is stopping"
+
+
 class NotReady(FacemixError):
     code, status, exit_code, title = "not_ready", 503, 8, "The model is still being loaded"
+
+
+# --- storage -----------------------------------------------------------------------------------------------
+
+
+class StorageUnavailable(FacemixError):
+    """The database or the blob store does not answer."""
+
+    code, status, exit_code, title = "storage_unavailable", 503, 9, "The storage is not available"
+
+
+class StorageFull(StorageUnavailable):
+    code, status, title = "storage_full", 507, "The storage is full"
+
+
+class SchemaTooNew(StorageUnavailable):
+    code, title = "schema_too_new", "The database belongs to a newer facemix"
+
+
+class RecordMissing(FacemixError):
+    """It was never stored, has expired, or was deleted."""
+
+    code, status, exit_code, title = "record_missing", 404, 2, "There is no such record"
 
 
 class Internal(FacemixError):

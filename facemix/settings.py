@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from facemix.errors import ConfigError
@@ -28,10 +28,15 @@ class Settings(BaseSettings):
         None, description="folder of the checkpoint to serve; empty means the newest one that ships"
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the model runs")
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        "fp32", description="arithmetic of the model; auto takes bf16 where the device has it"
+    backend: Literal["auto", "torch", "openvino"] = Field(
+        "auto", description="what computes the model; auto takes OpenVINO where it is installed and faster"
     )
-    threads: int = Field(0, ge=0, le=256, description="CPU threads for inference; 0 means one per core")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="arithmetic of the model; auto takes bf16 where the device has units for it and it agrees"
+    )
+    threads: int = Field(0, ge=0, le=256, description="CPU threads of the model; 0 means one per core")
+    workers: int = Field(0, ge=0, le=256, description="photographs looked at in parallel; 0 means one per core")
+    max_batch: int | None = Field(None, ge=1, le=256, description="most frames in a batch; empty means 16, 64 on a GPU")
     max_upload_bytes: int = Field(
         10 * MEBIBYTE, ge=1024, description="largest photograph accepted, in bytes, checked before reading"
     )
@@ -47,9 +52,53 @@ class Settings(BaseSettings):
     allow_avif: bool = Field(False, description="accept AVIF photographs")
     max_parents: int = Field(8, ge=2, le=32, description="most faces in one recipe")
     max_steps: int = Field(65, ge=2, le=257, description="most frames in one strip")
-    max_concurrent: int = Field(
-        8, ge=1, le=1024, description="requests worked on at the same time; further ones are answered 503"
+    max_queue: int = Field(
+        256, ge=1, le=65536, description="most frames worked on or waiting; requests beyond are answered 503"
     )
+    deadline_seconds: float = Field(
+        30, gt=0, le=600, description="longest that a request may wait for the model, from the end of its body"
+    )
+    max_buffered_bytes: int = Field(
+        256 * MEBIBYTE, ge=4096, description="most bytes of bodies in memory at once; requests beyond are answered 503"
+    )
+    cache_bytes: int = Field(
+        64 * MEBIBYTE, ge=0, description="memory for crops and latents of photographs seen lately; 0 keeps none"
+    )
+    cache_seconds: float = Field(600, ge=0, le=86400, description="how long these are kept; 0 keeps none")
+    max_connections: int = Field(512, ge=0, le=65536, description="most open connections; 0 means no limit")
+    max_connections_per_address: int = Field(
+        64, ge=0, le=65536, description="most open connections of one address; 0 means no limit"
+    )
+    trusted_proxies: str = Field(
+        "", description="addresses or networks, by commas, whose X-Forwarded-For is believed; empty means none"
+    )
+    rate_per_address: str = Field(
+        "600/minute", description="requests for work of one address, as 10/second;600/minute; none means no limit"
+    )
+    rate_per_key: str = Field("3000/minute", description="the same of one API key; a key may have a limit of its own")
+    rate_samples: str = Field("1800/minute", description="requests for sample faces of one address or key")
+    data_dir: Path = Field(
+        Path("~/.local/share/facemix"), description="folder of the database, unless FACEMIX_DATABASE_URL names one"
+    )
+    database_url: str | None = Field(
+        None, description="as postgresql+psycopg://user@host/facemix; empty means SQLite in the data folder"
+    )
+    blob_url: str | None = Field(
+        None, description="blob store, as s3://bucket/prefix; empty means the data folder; nothing is kept in it yet"
+    )
+    s3_endpoint: str | None = Field(None, description="endpoint of an S3-compatible store; empty means Amazon's")
+    s3_region: str | None = Field(None, description="region of the S3 store")
+    s3_access_key_id: str | None = Field(None, description="access key; empty means the usual AWS places")
+    s3_secret_access_key: SecretStr | None = Field(None, description="secret of the access key")
+    ledger: bool = Field(True, description="write one row per request to the database: what it cost, never who or what")
+    metrics: bool = Field(True, description="answer GET /metrics with figures for Prometheus")
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/]+(/\S*)?$",
+        description="OpenTelemetry collector for traces (OTLP over HTTP), as http://127.0.0.1:4318; empty sends none",
+    )
+    log_format: Literal["text", "json"] = Field("text", description="lines for people, or one JSON object per line")
+    replicas: int = Field(1, ge=1, le=256, description="replicas behind --engine ray")
     strip_steps: int = Field(33, ge=3, le=257, description="frames that the page fetches to scrub through")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
 

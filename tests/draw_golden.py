@@ -18,6 +18,7 @@ from portraits import head, other
 
 from facemix.faces.centerface import CenterFace
 from facemix.faces.finder import FaceFinder
+from facemix.serving.blocking import BlockingMixer
 from facemix.serving.engine import Engine
 from facemix.serving.mixer import Mixer
 from facemix.serving.types import PhotoInput
@@ -26,29 +27,34 @@ GOLDEN = Path(__file__).with_name("golden")
 CHECKPOINT = GOLDEN / "tiny"
 
 
-def golden_mixer() -> Mixer:
-    return Mixer(Engine(CHECKPOINT, device="cpu"), FaceFinder(CenterFace(threads=1)))
+def golden_mixer() -> BlockingMixer:
+    return BlockingMixer(Mixer(Engine(CHECKPOINT, device="cpu"), FaceFinder(CenterFace(threads=1))))
 
 
-def _crop(mixer: Mixer) -> np.ndarray:
+def _crop(mixer: BlockingMixer) -> np.ndarray:
     return mixer.find_faces(PhotoInput(png(head()), "head")).faces[0].crop
 
 
-def _mix(mixer: Mixer) -> np.ndarray:
+def _mix(mixer: BlockingMixer) -> np.ndarray:
     parents = [PhotoInput(png(head()), "head", weight=0.4), PhotoInput(png(other()), "other", weight=0.6)]
     return mixer.mix(parents).image
 
 
-def _strip(mixer: Mixer) -> np.ndarray:
+def _strip(mixer: BlockingMixer) -> np.ndarray:
     parents = PhotoInput(png(head()), "head"), PhotoInput(png(other()), "other")
     return np.concatenate(list(mixer.strip(*parents, steps=5, interpolation="slerp").frames), axis=1)
 
 
-def _sample(mixer: Mixer) -> np.ndarray:
+def _sample(mixer: BlockingMixer) -> np.ndarray:
     return mixer.sample(7, seed=3)
 
 
-PICTURES: dict[str, Callable[[Mixer], np.ndarray]] = {"crop": _crop, "mix": _mix, "strip": _strip, "sample": _sample}
+PICTURES: dict[str, Callable[[BlockingMixer], np.ndarray]] = {
+    "crop": _crop,
+    "mix": _mix,
+    "strip": _strip,
+    "sample": _sample,
+}
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from tiny import TINY, tiny_checkpoint
 from facemix import __version__, cli, errors
 from facemix.imaging.encode import encode_image, media_type_for_path
 from facemix.mixing.recipe import Recipe
+from facemix.serving.blocking import BlockingMixer
 from facemix.serving.mixer import mixer_from_settings
 from facemix.serving.types import PhotoInput, SampleInput
 from facemix.settings import Settings
@@ -79,7 +80,7 @@ def opened(file) -> np.ndarray:
 
 
 def mixer(checkpoint, **settings):
-    return mixer_from_settings(Settings(checkpoint=checkpoint, device="cpu", **settings))
+    return BlockingMixer(mixer_from_settings(Settings(checkpoint=checkpoint, device="cpu", **settings)))
 
 
 # --- help, version, usage ----------------------------------------------------------------------------------

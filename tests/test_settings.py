@@ -68,7 +68,7 @@ def test_all_wrong_variables_are_named_with_their_values(monkeypatch):
         ("threads", -1),
         ("max_parents", 1),
         ("max_steps", 1),
-        ("max_concurrent", 0),
+        ("max_queue", 0),
         ("max_upload_bytes", 0),
         ("precision", "fp16"),
         ("log_level", "loud"),

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import features
 
-from facemix.errors import FacemixError
+from facemix.errors import FacemixError, SchemaTooNew, StorageUnavailable
 from facemix.faces.centerface import CenterFace
 from facemix.faces.finder import FaceFinder
 from facemix.resources import resource_dir
@@ -45,6 +45,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
         "templates and static files": _files,
         "face detector": _detector,
         "model": _model,
+        "database": _database,
+        "blob store": _blobs,
         "address": _address,
     }
     for name, check in checks.items():
@@ -113,7 +115,8 @@ def _detector(settings: Settings) -> Finding:
 def _model(settings: Settings) -> Finding:
     engine = engine_from_settings(settings)
     found = _faces_among_samples(engine)
-    what = f"{engine.identity} at {engine.crop_size} px on {engine.device}, from {engine.folder}"
+    engine.close()
+    what = f"{engine.identity} at {engine.crop_size} px by {engine.backend} on {engine.device}, from {engine.folder}"
     if found == 0:
         return Finding(
             "model",
@@ -125,7 +128,7 @@ def _model(settings: Settings) -> Finding:
         "model",
         "ok",
         f"{what}; {found} of {_SAMPLES} faces drawn from its prior are found to be faces; "
-        f"terms of the weights: {engine.card['licence']}",
+        f"terms of the weights: {engine.card['licence']}. {' '.join(engine.notes)}",
     )
 
 
@@ -133,6 +136,39 @@ def _faces_among_samples(engine: Engine) -> int:
     finder = FaceFinder(CenterFace())
     z = torch.stack([engine.draw(number) for number in range(_SAMPLES)])
     return sum(bool(finder.find(image)) for image in engine.decode(z))
+
+
+def _database(settings: Settings) -> Finding:
+    from facemix.storage.database import Database
+    from facemix.storage.engine import default_url
+
+    with Database.open(settings.database_url or default_url(settings.data_dir)) as database:
+        try:
+            report = database.check()
+        except SchemaTooNew:
+            raise
+        except StorageUnavailable as error:
+            return Finding("database", "note", error.message, f"`facemix serve` makes a new one; else {error.hint}")
+    return Finding("database", "ok", f"{report.kind} at {report.location}, schema {report.schema}")
+
+
+def _blobs(settings: Settings) -> Finding:
+    from facemix.storage.blobs import BlobStore, S3Options
+
+    if settings.blob_url is None:
+        return Finding("blob store", "ok", "the data folder")
+    secret = settings.s3_secret_access_key
+    options = S3Options(
+        endpoint=settings.s3_endpoint,
+        region=settings.s3_region,
+        access_key_id=settings.s3_access_key_id,
+        secret_access_key=None if secret is None else secret.get_secret_value(),
+    )
+    store = BlobStore.open(settings.blob_url, s3=options)
+    name = store.put("doctor", b"written by facemix doctor")
+    store.get(name)
+    store.delete(name)
+    return Finding("blob store", "ok", f"{settings.blob_url} takes a blob and gives it back")
 
 
 def _address(settings: Settings) -> Finding:

@@ -1,60 +1,60 @@
-"""The model on its device: pixels to latents and back."""
+"""The model on its device: pixels to latents and back, in batches made of everybody's work."""
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from facemix.errors import InstallationError
-from facemix.imaging.arrays import to_pixels, to_tensor
 from facemix.mixing.prior import sample_noise
 from facemix.mixing.recipe import ModelIdentity
 from facemix.resources import resource_dir
+from facemix.serving.backends.choose import open_backend
+from facemix.serving.batcher import Batcher, Served
+from facemix.serving.observer import Observer
 from facemix.settings import Settings
 from facemix.vae.checkpoint import load_checkpoint, newest_checkpoint
-from facemix.vae.precision import use_bf16
 
 
 class Engine:
-    """Encodes and decodes with one checkpoint. Safe to call from several threads; one computes at a time.
+    """Encodes and decodes with one checkpoint. Safe to call from every thread; one thread of its own computes.
 
     Attributes:
         identity: which weights these are.
         card: the checkpoint's card, as JSON-serialisable data.
         crop_size: side of the crops in pixels.
-        latent_size: dimensions of a latent.
+        latent_size, coarse_size: dimensions of a latent, and how many of them are its coarse level.
+        backend: what computes, as ``torch bf16``.
+        notes: what was chosen for this machine and why, one plain sentence each.
     """
 
-    def __init__(self, folder: Path, *, device: str = "auto", precision: str = "fp32", threads: int = 0) -> None:
-        """Loads the checkpoint in `folder`.
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        device: str = "auto",
+        precision: str = "fp32",
+        backend: str = "torch",
+        threads: int = 0,
+        max_batch: int | None = None,
+        max_queue: int = 1024,
+        observer: Observer | None = None,
+    ) -> None:
+        """Loads the checkpoint in `folder`, and returns when every batch size has been computed once.
 
         Args:
-            device: ``auto`` takes a GPU where torch sees one.
-            precision: ``bf16`` computes convolutions in bfloat16; ``auto`` does so where the device has units for it.
-            threads: CPU threads; 0 leaves torch's choice, one per core.
+            device, precision, backend, threads, max_batch: see `facemix.serving.backends.choose.open_backend`.
+            max_queue: frames that may wait for the device.
 
         Raises:
             CheckpointMissing, CheckpointCorrupt: see `load_checkpoint`.
-            InstallationError: a GPU is asked for and torch sees none.
+            InstallationError: a GPU or a backend is asked for that is not there.
         """
         checkpoint = load_checkpoint(folder)
-        if device == "cuda" and not torch.cuda.is_available():
-            raise InstallationError(
-                "FACEMIX_DEVICE=cuda, but torch sees no GPU",
-                hint="install a CUDA build of torch, or set FACEMIX_DEVICE=auto",
-            )
-        if threads:
-            torch.set_num_threads(threads)
-        self._device = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
-        self._bf16 = use_bf16(precision, self._device.type)
         self._prior = checkpoint.prior
-        self._vae = checkpoint.vae.to(self._device, memory_format=torch.channels_last)
-        # Two forward passes at once on the same cores are slower than one after the other.
-        self._turn = threading.Lock()
         self.folder = checkpoint.folder
         self.card: dict[str, Any] = checkpoint.card.model_dump(mode="json")
         self.identity = ModelIdentity(
@@ -62,40 +62,75 @@ class Engine:
             weights=checkpoint.card.weights_sha256,
             latent_schema=checkpoint.card.latent_schema,
         )
-        self.crop_size = checkpoint.card.config.crop_size
-        self.latent_size = checkpoint.card.config.latent_size
-        self.coarse_size = checkpoint.card.config.coarse_size
-        self._ordered = checkpoint.card.config.linear_side > 0  # principal components, the strongest first
+        config = checkpoint.card.config
+        self.crop_size = config.crop_size
+        self.latent_size = config.latent_size
+        self.coarse_size = config.coarse_size
+        self._ordered = config.linear_side > 0  # principal components, the strongest first
+        self._backend, self.notes = open_backend(
+            checkpoint, backend=backend, device=device, precision=precision, threads=threads, max_batch=max_batch
+        )
+        self.backend = self._backend.name
+        self.device = self._backend.device
+        self.batcher = Batcher(
+            {"encode": self._backend.encode, "decode": self._backend.decode},
+            prepare=self._backend.warm_up,
+            max_batch=self._backend.max_batch,
+            max_queue=max_queue,
+            observer=observer,
+        )
+        try:
+            self.batcher.wait_until_ready()
+        except BaseException:
+            self.close()
+            raise
 
-    @property
-    def device(self) -> str:
-        return str(self._device)
+    def submit_encode(self, crops: np.ndarray, *, deadline: float | None = None) -> Future[Served]:
+        """Aligned crops, (N, S, S, 3) uint8, to posterior means, (N, Z) float32. Raises as `Batcher.submit` does."""
+        shape = (self.crop_size, self.crop_size, 3)
+        if crops.ndim != 4 or crops.shape[1:] != shape or len(crops) == 0 or crops.dtype != np.uint8:
+            raise ValueError(f"crops must be (N, {', '.join(map(str, shape))}) uint8, not {crops.shape} {crops.dtype}")
+        return self.batcher.submit("encode", crops, deadline=deadline)
+
+    def submit_decode(self, z: np.ndarray, *, deadline: float | None = None) -> Future[Served]:
+        """Latents, (N, Z) float32, to pictures, (N, S, S, 3) uint8 RGB. Raises as `Batcher.submit` does."""
+        if z.ndim != 2 or z.shape[1] != self.latent_size or len(z) == 0:
+            raise ValueError(f"z must be (N, {self.latent_size}), not {z.shape}")
+        return self.batcher.submit("decode", np.asarray(z, np.float32), deadline=deadline)
 
     def encode(self, crops: np.ndarray) -> torch.Tensor:
-        """Aligned crops, (N, S, S, 3) uint8, to posterior means, (N, Z) float32 on the CPU."""
-        with self._turn, torch.inference_mode(), self._autocast():
-            images = to_tensor(crops).to(self._device, memory_format=torch.channels_last)
-            return self._vae.encode(images).mode().float().cpu()
+        """As `submit_encode`, waiting for the result; (N, Z) on the CPU."""
+        return torch.from_numpy(self.submit_encode(crops).result().rows)
 
     def decode(self, z: torch.Tensor) -> np.ndarray:
-        """Latents, (N, Z) float32, to pictures, (N, S, S, 3) uint8 RGB."""
-        with self._turn, torch.inference_mode(), self._autocast():
-            return to_pixels(self._vae.decode(z.to(self._device)).float())
+        """As `submit_decode`, waiting for the result."""
+        return self.submit_decode(z.numpy()).result().rows
 
     def draw(self, number: int, *, seed: int = 0) -> torch.Tensor:
         """Draw `number` from the model's prior under `seed`: a latent, (Z,) float32."""
         noise = sample_noise(number, self.latent_size, seed=seed, ordered=self._ordered)
         return self._prior.latents(noise[None])[0]
 
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16)
+    def close(self) -> None:
+        """Finishes what is queued and lets go of the device."""
+        self.batcher.close()
+        self._backend.close()
 
 
-def engine_from_settings(settings: Settings) -> Engine:
+def engine_from_settings(settings: Settings, observer: Observer | None = None) -> Engine:
     """The engine that an operator's settings ask for.
 
     Raises:
         CheckpointMissing, CheckpointCorrupt, InstallationError: see `Engine`.
     """
     folder = settings.checkpoint or newest_checkpoint(resource_dir("checkpoints"))
-    return Engine(folder, device=settings.device, precision=settings.precision, threads=settings.threads)
+    return Engine(
+        folder,
+        device=settings.device,
+        precision=settings.precision,
+        backend=settings.backend,
+        threads=settings.threads,
+        max_batch=settings.max_batch,
+        max_queue=4 * settings.max_queue,
+        observer=observer,
+    )

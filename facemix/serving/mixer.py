@@ -6,17 +6,19 @@ and nowhere else.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
-from facemix.errors import FaceChoiceInvalid, FacemixError, FaceNotFound, RecipeInvalid
+from facemix.errors import DeadlineExceeded, FaceChoiceInvalid, FacemixError, FaceNotFound, RecipeInvalid
 from facemix.faces.align import Alignment
 from facemix.faces.centerface import CenterFace
 from facemix.faces.finder import FaceFinder
@@ -33,24 +35,39 @@ from facemix.mixing.recipe import (
     SampleParent,
     normalise_weights,
 )
+from facemix.serving.batcher import Served
+from facemix.serving.cache import Cache
 from facemix.serving.engine import Engine, engine_from_settings
+from facemix.serving.observer import Observer
+from facemix.serving.pool import Pool
+from facemix.serving.tuning import cores
 from facemix.serving.types import (
+    Cost,
     FoundFace,
     FoundPhoto,
     MixResult,
     ParentFace,
     ParentInput,
     PhotoInput,
+    SampleResult,
     StripResult,
+    Vitals,
 )
 from facemix.settings import Settings
 
 # A small file can unfold into hundreds of megabytes; only so many are unfolded at once, the others wait.
 DECODERS = 2
+# Photographs are looked at behind the event loop's and the model's back: a refusal or a batch never waits for them.
+LOOKING_NICE = 5
+# A request is given up so long after its deadline if the device has not answered: it hangs.
+GRACE_SECONDS = 5.0
+_HASH_INLINE = 1 << 20  # bytes; hashing more than this would hold up the event loop noticeably
+
+T = TypeVar("T")
 
 
 class Mixer:
-    """Walks the whole way. Safe to call from several threads.
+    """Walks the whole way. All of its methods belong to one event loop.
 
     Attributes:
         model: identity of the weights.
@@ -66,69 +83,86 @@ class Mixer:
         limits: DecodeLimits | None = None,
         max_parents: int = 8,
         max_steps: int = 257,
+        workers: int = 1,
+        cache_bytes: int = 0,
+        cache_seconds: float = 0,
+        observer: Observer | None = None,
     ) -> None:
-        self._engine = engine
+        """
+        Args:
+            workers: photographs that are looked at in parallel.
+            cache_bytes, cache_seconds: how much is kept in memory of photographs that have been looked at (their
+                crops and figures, not the photographs), and for how long; 0 keeps nothing.
+        """
+        self.engine = engine
         self._finder = finder
         self._limits = limits or DecodeLimits(max_side=WORKING_SIDE)
         self._decoders = threading.BoundedSemaphore(DECODERS)
         self._max_parents = max_parents
         self._max_steps = max_steps
+        self._observer = observer or Observer()
+        self._lookers = Pool("look", workers, nice=LOOKING_NICE)
+        self._writer = Pool("write", 1)
+        self._photos: Cache[FoundPhoto] = Cache(
+            "photos", max_bytes=cache_bytes, seconds=cache_seconds, size=_bytes_of, observer=self._observer
+        )
+        self._latents: Cache[np.ndarray] = Cache(
+            "latents",
+            max_bytes=cache_bytes // 8,
+            seconds=cache_seconds,
+            size=lambda z: z.nbytes,
+            observer=self._observer,
+        )
         self.model: ModelIdentity = engine.identity
         self.card: dict[str, Any] = engine.card
         self.crop_size: int = engine.crop_size
 
-    def find_faces(self, photo: PhotoInput) -> FoundPhoto:
+    async def find_faces(self, photo: PhotoInput, *, deadline: float | None = None) -> FoundPhoto:
         """All faces of a photograph, largest first, with their crops and what the gates say.
+
+        Args:
+            deadline: on the clock of `time.monotonic`, here and in all other methods.
 
         Raises:
             ImageError: the bytes are no usable image.
             FaceNotFound: there is no face in it.
+            DeadlineExceeded: it was not looked at in time.
         """
         with _named(photo.where):
-            with self._decoders:
-                image = decode_image(photo.data, self._limits)
-            faces = self._finder.find(image.pixels)
-            if not faces:
-                raise FaceNotFound(
-                    f"no face was found in this photo of {image.pixels.shape[1]} x {image.pixels.shape[0]} pixels",
-                    hint="use a photo that shows one face clearly, from the front, well lit and not covered",
-                )
-            found = []
-            for index, face in enumerate(faces):
-                crop = Alignment.from_landmarks(face.landmarks, self.crop_size).crop(image.pixels)
-                quality = measure(face, crop)
-                found.append(FoundFace(index, face, quality, crop, refusal(quality)))
-        height, width = image.pixels.shape[:2]
-        return FoundPhoto(width, height, hashlib.sha256(photo.data).hexdigest(), image.notes, tuple(found))
+            digest = await self._hash(photo.data)
+            return await self._photos.get(
+                digest, lambda: self._lookers.run(self._look, photo.data, digest, deadline=deadline)
+            )
 
-    def mix(
+    async def mix(
         self,
         parents: Sequence[ParentInput],
         *,
         interpolation: Interpolation = "lerp",
         vividness: float = 0.0,
         seed: int = 0,
+        deadline: float | None = None,
     ) -> MixResult:
         """One face from two or more parents. Weights are scaled to sum to 1.
 
         Raises:
             RecipeInvalid: too few or too many parents, weights that cannot be scaled, or a vividness out of range.
             ImageError, FaceError: see `find_faces`; a face is refused by a gate, or there is no such face.
+            Busy, DeadlineExceeded, EngineFailed, Stopping: see `Batcher.submit`.
         """
         self._check_parents(parents)
         _check_vividness(vividness)
         weights = normalise_weights(parent.weight for parent in parents)
-        clock = _Clock()
-        with clock.stage("faces"):  # bytes -> image -> face -> crop
-            faces = tuple(self._choose(parent) for parent in parents)
-        with clock.stage("encode"):  # crop -> latent
-            z = self._latents(parents, faces, seed)
-        with clock.stage("decode"):  # latent -> mix -> decoded crop
-            image = self._engine.decode(self._mixed(z, weights, interpolation, vividness)[None])[0]
+        bill = _Bill(self._observer)
+        # bytes -> image -> face -> crop -> latent
+        faces, z = await self._parents(parents, seed, deadline, bill)
+        # latent -> mix -> decoded crop
+        mixed = self._mixed(z, weights, interpolation, vividness)[None]
+        (image,) = await self._decode(mixed.numpy(), deadline, bill)
         recipe = self._recipe(parents, faces, weights, interpolation, vividness, seed)
-        return MixResult(image, recipe, faces, clock.milliseconds)
+        return MixResult(image, recipe, faces, bill.milliseconds, bill.cost)
 
-    def strip(
+    async def strip(
         self,
         first: ParentInput,
         second: ParentInput,
@@ -137,45 +171,89 @@ class Mixer:
         interpolation: Interpolation = "lerp",
         vividness: float = 0.0,
         seed: int = 0,
+        deadline: float | None = None,
     ) -> StripResult:
         """`steps` frames from the first parent to the second, ends included; their weights are ignored.
 
         Raises:
             RecipeInvalid: fewer than 2 steps, or more than the operator allows; a vividness out of range.
-            ImageError, FaceError: as `mix`.
+            ImageError, FaceError, Busy, DeadlineExceeded, EngineFailed, Stopping: as `mix`.
         """
         if not 2 <= steps <= self._max_steps:
             raise RecipeInvalid(f"steps is {steps}", hint=f"ask for 2 to {self._max_steps} frames", where="steps")
         _check_vividness(vividness)
         shares = tuple(index / (steps - 1) for index in range(steps))
         parents = (first, second)
-        clock = _Clock()
-        with clock.stage("faces"):
-            faces = tuple(self._choose(parent) for parent in parents)
-        with clock.stage("encode"):
-            z = self._latents(parents, faces, seed)
-        with clock.stage("decode"):
-            path = torch.stack([self._mixed(z, (1 - share, share), interpolation, vividness) for share in shares])
-            frames = self._engine.decode(path)
+        bill = _Bill(self._observer)
+        faces, z = await self._parents(parents, seed, deadline, bill)
+
+        def path() -> np.ndarray:
+            return torch.stack(
+                [self._mixed(z, (1 - share, share), interpolation, vividness) for share in shares]
+            ).numpy()
+
+        # Tens of interpolations are milliseconds, which the event loop is not kept waiting for.
+        frames = await self._decode(await self._writer.run(path), deadline, bill)
         recipes = tuple(
             self._recipe(parents, faces, (1 - share, share), interpolation, vividness, seed) for share in shares
         )
-        return StripResult(frames, shares, recipes, faces, clock.milliseconds)
+        return StripResult(frames, shares, recipes, faces, bill.milliseconds, bill.cost)
 
-    def sample(self, number: int, *, seed: int = 0) -> np.ndarray:
-        """A face of nobody, (S, S, 3) uint8 RGB: draw `number` from the prior under `seed`."""
-        return self._engine.decode(self._engine.draw(number, seed=seed)[None])[0]
+    async def sample(self, number: int, *, seed: int = 0, deadline: float | None = None) -> SampleResult:
+        """A face of nobody: draw `number` from the prior under `seed`."""
+        bill = _Bill(self._observer)
+        (image,) = await self._decode(self.engine.draw(number, seed=seed)[None].numpy(), deadline, bill)
+        return SampleResult(image, bill.milliseconds, bill.cost)
 
-    def _check_parents(self, parents: Sequence[ParentInput]) -> None:
-        if not 2 <= len(parents) <= self._max_parents:
-            raise RecipeInvalid(
-                f"{len(parents)} faces were given", hint=f"a mix takes 2 to {self._max_parents}", where="parents"
+    async def write(self, work: Callable[..., T], *args: object) -> T:
+        """Runs `work(*args)`, the making of a file, in a thread of its own, ahead of all photographs."""
+        with _Bill(self._observer).stage("write"):
+            return await self._writer.run(work, *args)
+
+    def ill(self) -> str | None:
+        """What keeps this mixer from working, in a sentence, or None."""
+        return self.engine.batcher.ill()
+
+    def vitals(self) -> Vitals:
+        """How it is doing."""
+        batcher = self.engine.batcher
+        sizes = {"photos": self._photos.bytes, "latents": self._latents.bytes}
+        return Vitals(self.engine.backend, self.engine.device, batcher.depth, batcher.beat_age, sizes)
+
+    def close(self) -> None:
+        """Finishes what is queued, lets go of the device, forgets every face."""
+        self._lookers.close()
+        self.engine.close()
+        self._writer.close()
+        self._photos.clear()
+        self._latents.clear()
+
+    # --- bytes -> image -> face -> crop --------------------------------------------------------------------
+
+    async def _hash(self, data: bytes) -> str:
+        if len(data) <= _HASH_INLINE:
+            return hashlib.sha256(data).hexdigest()
+        return await self._writer.run(lambda: hashlib.sha256(data).hexdigest())
+
+    def _look(self, data: bytes, digest: str) -> FoundPhoto:
+        with self._decoders:
+            image = decode_image(data, self._limits)
+        faces = self._finder.find(image.pixels)
+        if not faces:
+            raise FaceNotFound(
+                f"no face was found in this photo of {image.pixels.shape[1]} x {image.pixels.shape[0]} pixels",
+                hint="use a photo that shows one face clearly, from the front, well lit and not covered",
             )
+        found = []
+        for index, face in enumerate(faces):
+            crop = Alignment.from_landmarks(face.landmarks, self.crop_size).crop(image.pixels)
+            quality = measure(face, crop)
+            found.append(FoundFace(index, face, quality, crop, refusal(quality)))
+        height, width = image.pixels.shape[:2]
+        return FoundPhoto(width, height, digest, image.notes, tuple(found))
 
-    def _choose(self, parent: ParentInput) -> ParentFace:
-        if not isinstance(parent, PhotoInput):
-            return ParentFace(parent.where, None, None)
-        photo = self.find_faces(parent)
+    async def _choose(self, parent: PhotoInput, deadline: float | None) -> ParentFace:
+        photo = await self.find_faces(parent, deadline=deadline)
         with _named(parent.where):
             index = parent.face or 0
             if not 0 <= index < len(photo.faces):
@@ -188,20 +266,61 @@ class Mixer:
                 raise chosen.refusal
         return ParentFace(parent.where, photo, chosen)
 
-    def _latents(self, parents: Sequence[ParentInput], faces: Sequence[ParentFace], seed: int) -> torch.Tensor:
-        """(N, Z). Each crop is encoded alone: its latent must not depend on the company it came in."""
-        rows = []
-        for parent, face in zip(parents, faces, strict=True):
-            if face.chosen is not None:
-                rows.append(self._engine.encode(face.chosen.crop[None])[0])
-            else:
-                rows.append(self._engine.draw(parent.number, seed=seed))
-        return torch.stack(rows)
+    # --- crop -> latent ------------------------------------------------------------------------------------
+
+    async def _parents(
+        self, parents: Sequence[ParentInput], seed: int, deadline: float | None, bill: _Bill
+    ) -> tuple[tuple[ParentFace, ...], torch.Tensor]:
+        """All parents at once: what was used of each, and their latents, (N, Z)."""
+        tasks = [asyncio.ensure_future(self._parent(parent, seed, deadline, bill)) for parent in parents]
+        try:
+            # One by one, so that of two bad photographs the first is named, whichever was looked at sooner.
+            found = [await task for task in tasks]
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return tuple(face for face, _ in found), torch.stack([z for _, z in found])
+
+    async def _parent(
+        self, parent: ParentInput, seed: int, deadline: float | None, bill: _Bill
+    ) -> tuple[ParentFace, torch.Tensor]:
+        if not isinstance(parent, PhotoInput):
+            return ParentFace(parent.where, None, None), self.engine.draw(parent.number, seed=seed)
+        with bill.stage("look"):
+            used = await self._choose(parent, deadline)
+        photo, chosen = used.photo, used.chosen
+        assert photo is not None
+        assert chosen is not None
+
+        async def encode() -> np.ndarray:
+            # Each crop is a job of its own: its latent belongs to the photograph, not to this request.
+            served = await _answer(self.engine.submit_encode(chosen.crop[None], deadline=deadline), deadline)
+            bill.add(Cost(frames_encoded=1, device_seconds=served.device_seconds))
+            return served.rows[0]
+
+        with bill.stage("encode"):
+            z = await self._latents.get((photo.sha256, chosen.index, self.model.weights), encode)
+        return used, torch.from_numpy(z)
+
+    # --- latent -> mix -> decoded crop ---------------------------------------------------------------------
 
     def _mixed(
         self, z: torch.Tensor, weights: Sequence[float], interpolation: Interpolation, vividness: float
     ) -> torch.Tensor:
-        return interpolate(z, weights, interpolation, vividness=vividness, coarse_size=self._engine.coarse_size)
+        return interpolate(z, weights, interpolation, vividness=vividness, coarse_size=self.engine.coarse_size)
+
+    async def _decode(self, z: np.ndarray, deadline: float | None, bill: _Bill) -> np.ndarray:
+        with bill.stage("decode"):
+            served = await _answer(self.engine.submit_decode(z, deadline=deadline), deadline)
+        bill.add(Cost(frames_decoded=len(z), device_seconds=served.device_seconds))
+        return served.rows
+
+    def _check_parents(self, parents: Sequence[ParentInput]) -> None:
+        if not 2 <= len(parents) <= self._max_parents:
+            raise RecipeInvalid(
+                f"{len(parents)} faces were given", hint=f"a mix takes 2 to {self._max_parents}", where="parents"
+            )
 
     def _recipe(
         self,
@@ -228,28 +347,55 @@ def _check_vividness(vividness: float) -> None:
         raise RecipeInvalid(f"vividness is {vividness}", hint=f"it is 0 to {MOST_VIVID}", where="vividness")
 
 
-class _Clock:
-    def __init__(self) -> None:
+class _Bill:
+    """What one request took: milliseconds by stage, and the device."""
+
+    def __init__(self, observer: Observer) -> None:
         self.milliseconds: dict[str, float] = {}
+        self.cost = Cost()
+        self._observer = observer
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         started = time.perf_counter()
         yield
-        self.milliseconds[name] = (time.perf_counter() - started) * 1000
+        seconds = time.perf_counter() - started
+        self._observer.stage(name, seconds)
+        self.milliseconds[name] = max(self.milliseconds.get(name, 0.0), seconds * 1000)
+
+    def add(self, cost: Cost) -> None:
+        self.cost = Cost(
+            self.cost.frames_encoded + cost.frames_encoded,
+            self.cost.frames_decoded + cost.frames_decoded,
+            self.cost.device_seconds + cost.device_seconds,
+        )
+
+
+async def _answer(future: Future[Served], deadline: float | None) -> Served:
+    """The batcher's answer. A caller who leaves takes the job back; a device that hangs costs nobody more than
+    their deadline."""
+    try:
+        async with asyncio.timeout(None if deadline is None else max(0.0, deadline - time.monotonic()) + GRACE_SECONDS):
+            return await asyncio.wrap_future(future)
+    except TimeoutError:
+        raise DeadlineExceeded("the model did not answer in time", hint="try again later", retry_after=5) from None
+
+
+def _bytes_of(photo: FoundPhoto) -> int:
+    return 4096 + sum(face.crop.nbytes + 1024 for face in photo.faces)
 
 
 @contextmanager
 def _named(where: str) -> Iterator[None]:
-    """Puts the name of the input on every error about it."""
+    """Puts the name of the input on every error about it. On a copy: others may be waiting for the same photograph
+    under another name, and a refusal stays with the face that is kept."""
     try:
         yield
     except FacemixError as error:
-        error.at(where)
-        raise
+        raise error.copy().at(where) from error
 
 
-def mixer_from_settings(settings: Settings) -> Mixer:
+def mixer_from_settings(settings: Settings, observer: Observer | None = None) -> Mixer:
     """The mixer that an operator's settings ask for, warmed up so that the first person does not wait.
 
     Raises:
@@ -257,12 +403,14 @@ def mixer_from_settings(settings: Settings) -> Mixer:
     """
     limits = DecodeLimits.from_settings(settings)
     limits = DecodeLimits(**{**limits.__dict__, "max_side": WORKING_SIDE})
-    mixer = Mixer(
-        engine_from_settings(settings),
-        FaceFinder(CenterFace(threads=settings.threads)),
+    return Mixer(
+        engine_from_settings(settings, observer),
+        FaceFinder(CenterFace(threads=1)),  # photographs, not parts of one, are what runs in parallel
         limits=limits,
         max_parents=settings.max_parents,
         max_steps=settings.max_steps,
+        workers=settings.workers or cores(),
+        cache_bytes=settings.cache_bytes,
+        cache_seconds=settings.cache_seconds,
+        observer=observer,
     )
-    mixer.sample(0)
-    return mixer

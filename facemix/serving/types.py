@@ -76,22 +76,64 @@ class ParentFace:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a request took of the device. What came out of a cache took nothing.
+
+    `device_seconds` is its share, by frames, of the batches that its frames were in.
+    """
+
+    frames_encoded: int = 0
+    frames_decoded: int = 0
+    device_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class MixResult:
-    """image: (S, S, 3) uint8 RGB."""
+    """image: (S, S, 3) uint8 RGB. `stage_ms`: milliseconds of ``look``, ``encode`` and ``decode``; of stages that
+    run for several parents at once, the longest."""
 
     image: np.ndarray
     recipe: Recipe
     parents: tuple[ParentFace, ...]
     stage_ms: dict[str, float] = field(default_factory=dict)
+    cost: Cost = Cost()
 
 
 @dataclass(frozen=True)
 class StripResult:
     """frames: (N, S, S, 3) uint8 RGB, from the first parent to the second; `weights` is the second's share
-    in each frame. `recipes` holds one recipe per frame."""
+    in each frame. `recipes` holds one recipe per frame, `stage_ms` is as in `MixResult`."""
 
     frames: np.ndarray
     weights: tuple[float, ...]
     recipes: tuple[Recipe, ...]
     parents: tuple[ParentFace, ...]
     stage_ms: dict[str, float] = field(default_factory=dict)
+    cost: Cost = Cost()
+
+
+@dataclass(frozen=True)
+class SampleResult:
+    """image: (S, S, 3) uint8 RGB."""
+
+    image: np.ndarray
+    stage_ms: dict[str, float] = field(default_factory=dict)
+    cost: Cost = Cost()
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """How a mixer is doing.
+
+    Attributes:
+        backend, device: what computes, and where.
+        queue_frames: frames that wait for the device.
+        beat_age: seconds since the inference thread last showed that it lives.
+        cache_bytes: memory of each cache.
+    """
+
+    backend: str
+    device: str
+    queue_frames: int
+    beat_age: float
+    cache_bytes: dict[str, int] = field(default_factory=dict)

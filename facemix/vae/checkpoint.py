@@ -103,7 +103,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     try:
         tensors = {name: value.float() for name, value in load(data).items()}
         prior = _take_prior(tensors, card.config.latent_size)
-        with torch.device("meta"):
+        with torch.random.fork_rng(devices=[]):  # on the meta device torch would import sympy: most of a second
             vae = VAE(card.config)
         vae.load_state_dict(tensors, strict=True, assign=True)
     except (SafetensorError, RuntimeError, ValueError) as error:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from facemix.imaging.encode import encode_image
-from facemix.serving.types import PhotoInput
+from facemix.errors import EngineFailed, Stopping
+from facemix.imaging.encode import MediaType, encode_image
+from facemix.serving.types import Cost, FoundPhoto, MixResult, PhotoInput, StripResult
 from facemix.web import openapi
 from facemix.web.card import card_licence, card_limitations
 from facemix.web.inputs import MixInput, StripInput, read_mix, read_photo, read_strip
@@ -26,6 +28,7 @@ from facemix.web.schemas import (
     StripResponse,
 )
 from facemix.web.state import MixerLike, ServerState
+from facemix.web.work import charge, do_work, frames_of
 
 JSON = "application/json"
 IMAGE_TYPES = openapi.IMAGE_TYPES
@@ -68,22 +71,34 @@ def _ok(description: str, model: type[BaseModel], content: dict[str, Any] | None
 async def mix(request: Request) -> Response:
     state = ServerState.of(request)
     media_type = negotiate(request.headers.get("accept"), (JSON, *IMAGE_TYPES))
-    mixer = state.mixer()
-    with state.admission.slot():
-        wanted = await read_mix(request, state.settings)
-        return await state.run(_mix, mixer, wanted, media_type, request)
+
+    async def work(mixer: MixerLike, wanted: MixInput, deadline: float) -> Response:
+        result = await mixer.mix(
+            wanted.parents,
+            interpolation=wanted.interpolation,
+            vividness=wanted.vividness,
+            seed=wanted.seed,
+            deadline=deadline,
+        )
+        charge(request, mixer, result.cost, result.stage_ms)
+        return await mixer.write(_mix_file, mixer, wanted, result, media_type, request)
+
+    return await do_work(
+        request,
+        lambda: read_mix(request, state.settings),
+        lambda wanted: frames_of(wanted.parents, 1),
+        work,
+    )
 
 
-def _mix(mixer: MixerLike, wanted: MixInput, media_type: str, request: Request) -> Response:
-    result = mixer.mix(wanted.parents, interpolation=wanted.interpolation, vividness=wanted.vividness, seed=wanted.seed)
-    headers = {
-        "X-Facemix-Model": str(mixer.model),
-        "Server-Timing": server_timing(result.stage_ms),
-        "Vary": "Accept",
-    }
+def _mix_file(
+    mixer: MixerLike, wanted: MixInput, result: MixResult, media_type: MediaType | str, request: Request
+) -> Response:
+    headers = {"X-Facemix-Model": str(mixer.model), "Vary": "Accept"}
+    started = time.perf_counter()
     if media_type != JSON:
         content = encode_image(result.image, media_type)
-        return Response(content, media_type=media_type, headers=headers)
+        return Response(content, media_type=media_type, headers=headers | _timing(result.stage_ms, started))
     body = MixResponse(
         request_id=request_id(request),
         model=model_name(mixer.model),
@@ -91,7 +106,14 @@ def _mix(mixer: MixerLike, wanted: MixInput, media_type: str, request: Request) 
         faces=[parent_report(used, given) for used, given in zip(result.parents, wanted.parents, strict=True)],
         image=embed(result.image, wanted.image_format),
     )
-    return _json(body, **headers)
+    response = _json(body, **headers)
+    response.headers.update(_timing(result.stage_ms, started))
+    return response
+
+
+def _timing(stage_ms: dict[str, float], writing_since: float) -> dict[str, str]:
+    stage_ms["write"] = (time.perf_counter() - writing_since) * 1000
+    return {"Server-Timing": server_timing(stage_ms)}
 
 
 @router.post(
@@ -113,22 +135,29 @@ def _mix(mixer: MixerLike, wanted: MixInput, media_type: str, request: Request) 
 async def strip(request: Request) -> Response:
     state = ServerState.of(request)
     negotiate(request.headers.get("accept"), (JSON,))
-    mixer = state.mixer()
-    with state.admission.slot():
-        wanted = await read_strip(request, state.settings)
-        return await state.run(_strip, mixer, wanted, request)
 
+    async def work(mixer: MixerLike, wanted: StripInput, deadline: float) -> Response:
+        result = await mixer.strip(
+            *wanted.parents,
+            steps=wanted.steps,
+            interpolation=wanted.interpolation,
+            vividness=wanted.vividness,
+            seed=wanted.seed,
+            deadline=deadline,
+        )
+        charge(request, mixer, result.cost, result.stage_ms)
+        return await mixer.write(_strip_file, mixer, wanted, result, request)
 
-def _strip(mixer: MixerLike, wanted: StripInput, request: Request) -> Response:
-    first, second = wanted.parents
-    result = mixer.strip(
-        first,
-        second,
-        steps=wanted.steps,
-        interpolation=wanted.interpolation,
-        vividness=wanted.vividness,
-        seed=wanted.seed,
+    return await do_work(
+        request,
+        lambda: read_strip(request, state.settings),
+        lambda wanted: frames_of(wanted.parents, wanted.steps),
+        work,
     )
+
+
+def _strip_file(mixer: MixerLike, wanted: StripInput, result: StripResult, request: Request) -> Response:
+    started = time.perf_counter()
     body = StripResponse(
         request_id=request_id(request),
         model=model_name(mixer.model),
@@ -137,7 +166,9 @@ def _strip(mixer: MixerLike, wanted: StripInput, request: Request) -> Response:
         weights=list(result.weights),
         frames=frame_sheet(result.frames),
     )
-    return _json(body, **{"X-Facemix-Model": str(mixer.model), "Server-Timing": server_timing(result.stage_ms)})
+    response = _json(body, **{"X-Facemix-Model": str(mixer.model)})
+    response.headers.update(_timing(result.stage_ms, started))
+    return response
 
 
 # --- faces and samples -------------------------------------------------------------------------------------
@@ -158,14 +189,16 @@ def _strip(mixer: MixerLike, wanted: StripInput, request: Request) -> Response:
 async def faces(request: Request) -> Response:
     state = ServerState.of(request)
     negotiate(request.headers.get("accept"), (JSON,))
-    mixer = state.mixer()
-    with state.admission.slot():
-        photo = await read_photo(request, state.settings)
-        return await state.run(_faces, mixer, photo, request)
+
+    async def work(mixer: MixerLike, photo: PhotoInput, deadline: float) -> Response:
+        found = await mixer.find_faces(photo, deadline=deadline)
+        charge(request, mixer, Cost())
+        return await mixer.write(_faces_file, found, request)
+
+    return await do_work(request, lambda: read_photo(request, state.settings), lambda photo: 1, work)
 
 
-def _faces(mixer: MixerLike, photo: PhotoInput, request: Request) -> Response:
-    found = mixer.find_faces(photo)
+def _faces_file(found: FoundPhoto, request: Request) -> Response:
     body = FacesResponse(
         request_id=request_id(request),
         image=PhotoReport(width=found.width, height=found.height, notes=list(found.notes)),
@@ -250,19 +283,30 @@ async def model(request: Request) -> Response:
 @router.get(
     "/healthz",
     tags=["server"],
-    summary="Whether the process lives",
-    responses={200: _ok("It does.", Health)},
+    summary="Whether the process lives, and the thread that runs the model",
+    responses={200: _ok("They do.", Health), 503: openapi.UNHEALTHY},
 )
-async def healthz() -> Response:
+async def healthz(request: Request) -> Response:
+    _refuse_if_ill(ServerState.of(request))
     return _json(Health(status="ok"))
 
 
 @router.get(
     "/readyz",
     tags=["server"],
-    summary="Whether the model is loaded",
+    summary="Whether the model is loaded and warm",
     responses={200: _ok("It is.", Readiness), 503: openapi.UNAVAILABLE},
 )
 async def readyz(request: Request) -> Response:
-    mixer = ServerState.of(request).mixer()
+    state = ServerState.of(request)
+    mixer = state.mixer()
+    _refuse_if_ill(state)
+    if state.admission.stopping:
+        raise Stopping("the server is stopping", hint="ask another one", retry_after=2)
     return _json(Readiness(status="ready", model=model_name(mixer.model)))
+
+
+def _refuse_if_ill(state: ServerState) -> None:
+    illness = state.ill()
+    if illness is not None:
+        raise EngineFailed(illness, hint="if it stays so, restart the server; its log says why", retry_after=5)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -17,6 +13,12 @@ from facemix.errors import FacemixError
 from facemix.resources import resource_dir
 from facemix.settings import Settings
 from facemix.web import api, openapi, pages
+from facemix.web.accounts import Accounts, LedgerMiddleware
+from facemix.web.deadlines import BodyDeadlineMiddleware
+from facemix.web.lifecycle import lifespan, watch
+from facemix.web.limits import Buffered
+from facemix.web.metrics import Metrics, MetricsMiddleware
+from facemix.web.metrics import router as metrics_router
 from facemix.web.middleware import (
     BodyLimitMiddleware,
     CatchMiddleware,
@@ -25,48 +27,51 @@ from facemix.web.middleware import (
     SecurityHeadersMiddleware,
 )
 from facemix.web.negotiation import prefers_html
-from facemix.web.problems import from_http_exception, from_validation, problem_response
-from facemix.web.state import MixerLike, ServerState
+from facemix.web.problems import from_http_exception, from_validation, note_refusal, problem_response
+from facemix.web.rates import RateLimitMiddleware, RateLimits, Rates
+from facemix.web.state import MixerFactory, ServerState
+from facemix.web.tracing import TracingMiddleware, open_tracing
 
-_MACHINE_PATHS = ("/api/", "/static/", "/healthz", "/readyz", "/openapi.json")
+_MACHINE_PATHS = ("/api/", "/static/", "/healthz", "/readyz", "/metrics", "/openapi.json")
 
 
-def create_app(settings: Settings, mixer_factory: Callable[[], MixerLike]) -> FastAPI:
+def create_app(settings: Settings, mixer_factory: MixerFactory, accounts: Accounts | None = None) -> FastAPI:
     """Builds the application.
 
     Args:
         settings: what the operator chose.
-        mixer_factory: makes the mixer; called once, in a thread, when the server starts. The server answers
-            from the first moment; what needs the mixer is refused with 503 until it is there, and with the
-            error of the factory if that fails.
+        mixer_factory: makes the mixer, which tells the observer that it is given what it does; called in a thread
+            when the server starts, and again for every change of the model. The server answers from the first
+            moment; what needs the mixer is refused with 503 until it is there, and with the error of the factory
+            if that fails.
+        accounts: the ledger and the keys; closed when the application ends. Without them nothing is written down, and
+            the Authorization header is not looked at.
 
     Raises:
         InstallationError: the templates or the static files are missing.
     """
-    state = ServerState(settings)
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        loading = asyncio.create_task(state.load(mixer_factory))
-        try:
-            yield
-        finally:
-            loading.cancel()
-            with suppress(asyncio.CancelledError):
-                await loading
+    metrics = Metrics()
+    tracing = open_tracing(settings.otlp_endpoint)
+    state = ServerState(settings, mixer_factory, metrics)
+    buffered = Buffered(settings.max_buffered_bytes)
 
     app = FastAPI(
         title="facemix",
         version=facemix.__version__,
-        lifespan=lifespan,
+        lifespan=lambda app: lifespan(state, accounts, tracing),
         docs_url=None,  # FastAPI's own pages load scripts from other hosts
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # they would tell addresses
     )
     app.state.facemix = state
+    app.state.metrics = metrics
+    watch(metrics.figures, state, buffered, accounts)
     app.state.templates = pages.environment()
     app.include_router(api.router)
     app.include_router(pages.router)
+    if settings.metrics:
+        app.include_router(metrics_router)
     app.mount("/static", StaticFiles(directory=resource_dir("static")), name="static")
     openapi.install(app, api.router)
 
@@ -75,16 +80,29 @@ def create_app(settings: Settings, mixer_factory: Callable[[], MixerLike]) -> Fa
     app.add_exception_handler(HTTPException, _http_exception)
 
     # The one added last is the outermost.
-    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes)
+    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, buffered=buffered)
+    app.add_middleware(BodyDeadlineMiddleware)
+    app.add_middleware(
+        RateLimitMiddleware,
+        limits=RateLimits(Rates(settings.rate_per_address, settings.rate_per_key, settings.rate_samples)),
+        respond=respond,
+        resolve=None if accounts is None else accounts.sender_of,
+    )
     app.add_middleware(CatchMiddleware, respond=respond)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(SecurityHeadersMiddleware)
+    if accounts is not None:
+        app.add_middleware(LedgerMiddleware, add=accounts.add)
+    app.add_middleware(MetricsMiddleware, metrics=metrics)
+    if tracing.on:
+        app.add_middleware(TracingMiddleware, tracing=tracing)
     app.add_middleware(RequestIdMiddleware)
     return app
 
 
 def respond(request: Request, error: FacemixError) -> Response:
     """A problem document for programs, a page for people."""
+    note_refusal(error, request)
     machine = request.url.path.startswith(_MACHINE_PATHS)
     if machine or not prefers_html(request.headers.get("accept")):
         return problem_response(error, request)

@@ -18,7 +18,6 @@ from facemix.mixing.recipe import Interpolation, Vividness, normalise_weights
 from facemix.serving.types import ParentInput, PhotoInput, SampleInput
 from facemix.settings import Settings
 from facemix.web.forms import Form, read_form, too_large
-from facemix.web.limits import body_deadline
 from facemix.web.problems import from_validation
 from facemix.web.schemas import FaceIndex, MixBody, ParentBody, SampleNumber, Seed, StripBody
 
@@ -218,8 +217,7 @@ async def _json_body(request: Request) -> bytes | None:
     if media_type == "multipart/form-data":
         return None
     if media_type == "application/json":
-        async with body_deadline():
-            return await request.body()
+        return await request.body()
     raise MediaTypeUnsupported(
         f"the body is {media_type[:100]!r}" if media_type else "the request has no Content-Type",
         hint="send multipart/form-data with face_a and face_b, or application/json with parents",
@@ -227,8 +225,7 @@ async def _json_body(request: Request) -> bytes | None:
 
 
 async def read_pair_form(request: Request, settings: Settings, fields: Sequence[str]) -> Form:
-    async with body_deadline():
-        return await read_form(request, files=PAIR_FILES, fields=fields, max_file_bytes=settings.max_upload_bytes)
+    return await read_form(request, files=PAIR_FILES, fields=fields, max_file_bytes=settings.max_upload_bytes)
 
 
 async def read_mix(request: Request, settings: Settings) -> MixInput:
@@ -249,8 +246,7 @@ async def read_strip(request: Request, settings: Settings) -> StripInput:
 
 async def read_photo(request: Request, settings: Settings) -> PhotoInput:
     """Reads ``POST /api/v1/faces``: one file, `image`."""
-    async with body_deadline():
-        form = await read_form(request, files=("image",), fields=(), max_file_bytes=settings.max_upload_bytes)
+    form = await read_form(request, files=("image",), fields=(), max_file_bytes=settings.max_upload_bytes)
     if "image" not in form.files:
         raise RequestInvalid("there is no photo", hint="send one as the field image", where="image")
     return PhotoInput(data=form.files["image"], where="image")

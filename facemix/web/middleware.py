@@ -17,7 +17,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facemix.errors import BodyTooLarge, FacemixError
+from facemix.web import logs
+from facemix.web.limits import Buffered
 from facemix.web.problems import internal_error
+from facemix.web.routes import CLIENT_LEFT, loggable_path
 
 log = logging.getLogger("facemix.web")
 
@@ -45,16 +48,9 @@ SECURITY_HEADERS = {
 }
 
 
-def _loggable(scope: Scope) -> str:
-    """The address as it may stand in a log line: it may hold line breaks, and a line must stay one line."""
-    return ascii(scope["path"])[1:-1][:200]
-
-
 class RequestIdMiddleware:
-    """Takes over a well-formed ``X-Request-Id`` or makes one; it stands in the answer and in the log.
-
-    The line it logs is the whole access log: no client's address, no query, no file name.
-    """
+    """Takes over a well-formed ``X-Request-Id`` or makes one; it stands in the answer, and in every record that is
+    logged while the request is worked on. One of them is the line of the access log."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -66,7 +62,8 @@ class RequestIdMiddleware:
         given = Headers(scope=scope).get("x-request-id", "")
         identity = given if _WELL_FORMED_ID.match(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = identity
-        started, status = time.perf_counter(), 0
+        token = logs.request_id.set(identity)
+        started, status = time.perf_counter(), CLIENT_LEFT
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -78,8 +75,8 @@ class RequestIdMiddleware:
         try:
             await self.app(scope, receive, send_with_id)
         finally:
-            milliseconds = (time.perf_counter() - started) * 1000
-            log.info("request %s: %s %s %d, %.0f ms", identity, scope["method"], _loggable(scope), status, milliseconds)
+            logs.log_answer(scope, status, time.perf_counter() - started)
+            logs.request_id.reset(token)
 
 
 class SecurityHeadersMiddleware:
@@ -122,7 +119,11 @@ class HeadMiddleware:
                 message = {**message, "body": b""}
             await send(message)
 
-        await self.app({**scope, "method": "GET"}, receive, send_without_body)
+        scope["method"] = "GET"  # in place: the route that is found is for those outside to see
+        try:
+            await self.app(scope, receive, send_without_body)
+        finally:
+            scope["method"] = "HEAD"
 
 
 class CatchMiddleware:
@@ -149,10 +150,15 @@ class CatchMiddleware:
 
         try:
             await self.app(scope, receive, watched_send)
+        except FacemixError as error:  # raised before the application, by what stands between
+            if started:
+                raise
+            await self.respond(Request(scope, receive), error)(scope, receive, send)
         except ClientDisconnect:
             log.info("request %s: the client went away", scope["state"]["request_id"])
         except Exception:
-            log.exception("request %s: %s %s failed", scope["state"]["request_id"], scope["method"], _loggable(scope))
+            identity, path = scope["state"]["request_id"], loggable_path(scope)
+            log.exception("request %s: %s %s failed", identity, scope["method"], path)
             if started:
                 raise  # half an answer is out; only closing the connection tells the client
             response = self.respond(Request(scope, receive), internal_error())
@@ -160,15 +166,17 @@ class CatchMiddleware:
 
 
 class BodyLimitMiddleware:
-    """Refuses bodies beyond a cap: by their declared length before a byte is read, and while they arrive.
+    """Refuses bodies beyond a cap: by their declared length before a byte is read, and while they arrive. What is in
+    memory of all bodies together is bounded, too, until they are answered.
 
     The refusal is raised inside the application, where the endpoint is read, so that it is rendered as
     every other error of that address.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, buffered: Buffered) -> None:
         self.app = app
         self.max_bytes = max_bytes
+        self.buffered = buffered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -193,9 +201,14 @@ class BodyLimitMiddleware:
                 raise too_large(f"{declared[:20]} bytes long")
             message = await receive()
             if message["type"] == "http.request":
-                arrived += len(message.get("body", b""))
-                if arrived > self.max_bytes:
+                size = len(message.get("body", b""))
+                if arrived + size > self.max_bytes:
                     raise too_large(f"longer than {self.max_bytes} bytes")
+                self.buffered.take(size)
+                arrived += size
             return message
 
-        await self.app(scope, limited_receive, send)
+        try:
+            await self.app(scope, limited_receive, send)
+        finally:
+            self.buffered.give_back(arrived)

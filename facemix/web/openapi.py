@@ -115,10 +115,17 @@ NOT_ACCEPTABLE = problem(
 UNAVAILABLE = problem(
     "The server is busy, or the model is not loaded; `Retry-After` says when to try again.",
     errors.Busy,
-    "8 requests are already being worked on",
+    "255 frames are being worked on or wait; at most 256 may",
     "try again in 2 seconds",
 )
+UNHEALTHY = problem(
+    "The thread that runs the model is dead or hangs.",
+    errors.EngineFailed,
+    "the inference thread died and is being replaced",
+    "if it stays so, restart the server; its log says why",
+)
 UNAVAILABLE["headers"] = {"Retry-After": {"description": "seconds", "schema": {"type": "integer", "example": 2}}}
+UNHEALTHY["headers"] = UNAVAILABLE["headers"]
 TIMEOUT = problem(
     "The body took too long to arrive.",
     errors.BodyTimeout,

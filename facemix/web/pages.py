@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jinja2
+import numpy as np
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
@@ -18,10 +19,11 @@ from facemix.web import openapi
 from facemix.web.card import card_licence, card_licence_short, card_limitations, card_rows
 from facemix.web.forms import Form
 from facemix.web.inputs import MIX_FIELDS, MixInput, mix_from_form, read_pair_form
-from facemix.web.problems import clean_text, error_headers, problem_document, request_id
+from facemix.web.problems import clean_text, error_headers, note_refusal, problem_document, request_id
 from facemix.web.reports import embed, percent
 from facemix.web.schemas import EmbeddedImage, Problem
 from facemix.web.state import MixerLike, ServerState
+from facemix.web.work import charge, do_work, frames_of
 
 SAMPLES_OFFERED = 12
 _WEIGHT = re.compile(r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)\Z")
@@ -144,16 +146,34 @@ async def studio_form(request: Request) -> Response:
     """The form without scripts: the answer is the page again, with the mix or with what went wrong."""
     state = ServerState.of(request)
     form = Form()
+
+    async def read() -> MixInput:
+        nonlocal form
+        form = await read_pair_form(request, state.settings, MIX_FIELDS)
+        _settle_choices(form)
+        return mix_from_form(form)
+
+    async def work(mixer: MixerLike, wanted: MixInput, deadline: float) -> Response:
+        result = await mixer.mix(
+            wanted.parents,
+            interpolation=wanted.interpolation,
+            vividness=wanted.vividness,
+            seed=wanted.seed,
+            deadline=deadline,
+        )
+        charge(request, mixer, result.cost, result.stage_ms)
+        samples = {
+            given.number: (await mixer.sample(given.number, seed=wanted.seed, deadline=deadline)).image
+            for given in wanted.parents
+            if isinstance(given, SampleInput)
+        }
+        slots, view = await mixer.write(_views, wanted, result, samples)
+        return _studio(request, slots=slots, result=view, weight=wanted.parents[1].weight)
+
     try:
-        mixer = state.mixer()
-        with state.admission.slot():
-            form = await read_pair_form(request, state.settings, MIX_FIELDS)
-            _settle_choices(form)
-            wanted = mix_from_form(form)
-            slots, result = await state.run(_mix_for_page, mixer, wanted)
+        return await do_work(request, read, lambda wanted: frames_of(wanted.parents, 1), work)
     except FacemixError as error:
         return _studio_error(request, error, form)
-    return _studio(request, slots=slots, result=result, weight=wanted.parents[1].weight)
 
 
 def _settle_choices(form: Form) -> None:
@@ -173,6 +193,7 @@ def _settle_choices(form: Form) -> None:
 
 def _studio_error(request: Request, error: FacemixError, form: Form) -> Response:
     """The page with the message, and with what of the form can be put back."""
+    note_refusal(error, request)
     problem = problem_document(error, request)
     slots = _slots()
     for slot in slots.values():
@@ -193,13 +214,14 @@ def _studio_error(request: Request, error: FacemixError, form: Form) -> Response
     return response
 
 
-def _mix_for_page(mixer: MixerLike, wanted: MixInput) -> tuple[dict[str, SlotView], ResultView]:
-    result = mixer.mix(wanted.parents, interpolation=wanted.interpolation, vividness=wanted.vividness, seed=wanted.seed)
+def _views(
+    wanted: MixInput, result: MixResult, samples: dict[int, np.ndarray]
+) -> tuple[dict[str, SlotView], ResultView]:
     slots = _slots()
     for slot, used, given in zip(slots.values(), result.parents, wanted.parents, strict=True):
         if isinstance(given, SampleInput):
             slot.sample = given.number
-            slot.crop = _data_uri(embed(mixer.sample(given.number, seed=wanted.seed), "image/jpeg"))
+            slot.crop = _data_uri(embed(samples[given.number], "image/jpeg"))
             slot.found = f"Sample face {given.number + 1}, drawn by the model."
         else:
             _describe(slot, used)

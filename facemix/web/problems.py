@@ -77,6 +77,11 @@ def problem_document(error: FacemixError, request: Request) -> Problem:
     )
 
 
+def note_refusal(error: FacemixError, request: Request) -> None:
+    """Leaves the error's code with the request, for the log, the metrics and the ledger."""
+    request.state.refusal = error.code
+
+
 def error_headers(error: FacemixError) -> dict[str, str]:
     """Headers that belong to an error whatever its body looks like."""
     headers = dict(getattr(error, "http_headers", {}))

@@ -1,53 +1,56 @@
-"""What the application holds while it runs: the settings, the mixer once it is loaded, and the limits."""
+"""What the application holds while it runs: the settings, the mixer that is live, and how much may be inside."""
 
 from __future__ import annotations
 
-import functools
+import asyncio
 import logging
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
-import anyio
-import numpy as np
 from anyio import to_thread
 from starlette.requests import Request
 
 from facemix.errors import FacemixError, NotReady
 from facemix.imaging.encode import encode_image
 from facemix.mixing.recipe import Interpolation, ModelIdentity
-from facemix.serving.types import FoundPhoto, MixResult, ParentInput, PhotoInput, StripResult
-from facemix.settings import Settings
-from facemix.web.limits import Admission, ShortQueue
+from facemix.serving.admission import Admission
+from facemix.serving.cache import Cache
+from facemix.serving.observer import Observer
+from facemix.serving.types import FoundPhoto, MixResult, ParentInput, PhotoInput, SampleResult, StripResult, Vitals
+from facemix.settings import MEBIBYTE, Settings
 from facemix.web.problems import internal_error
 
 log = logging.getLogger("facemix.web")
 
-SAMPLES_KEPT = 512
-SAMPLES_WAITING = 96
+SAMPLE_BYTES = 8 * MEBIBYTE  # some thousand files of sample faces
+SAMPLE_SECONDS = 24 * 3600.0
+SAMPLES_WAITING = 96  # frames; apart from the others, so that a page shows its samples even when all is busy
 
 T = TypeVar("T")
 
 
 class MixerLike(Protocol):
-    """What the web room needs of `facemix.serving.mixer.Mixer`. Thread-safe; every method blocks."""
+    """What the web room needs of `facemix.serving.mixer.Mixer`."""
 
     model: ModelIdentity
     card: dict[str, Any]
     crop_size: int
 
-    def find_faces(self, photo: PhotoInput) -> FoundPhoto: ...
+    async def find_faces(self, photo: PhotoInput, *, deadline: float | None = None) -> FoundPhoto: ...
 
-    def mix(
+    async def mix(
         self,
         parents: Sequence[ParentInput],
         *,
         interpolation: Interpolation = "lerp",
         vividness: float = 0.0,
         seed: int = 0,
+        deadline: float | None = None,
     ) -> MixResult: ...
 
-    def strip(
+    async def strip(
         self,
         first: ParentInput,
         second: ParentInput,
@@ -56,64 +59,115 @@ class MixerLike(Protocol):
         interpolation: Interpolation = "lerp",
         vividness: float = 0.0,
         seed: int = 0,
+        deadline: float | None = None,
     ) -> StripResult: ...
 
-    def sample(self, number: int, *, seed: int = 0) -> np.ndarray: ...
+    async def sample(self, number: int, *, seed: int = 0, deadline: float | None = None) -> SampleResult: ...
+
+    async def write(self, work: Callable[..., T], *args: object) -> T: ...
+
+    def ill(self) -> str | None: ...
+
+    def vitals(self) -> Vitals: ...
+
+    def close(self) -> None: ...
+
+
+MixerFactory = Callable[[Observer], MixerLike]
 
 
 class ServerState:
-    """One per application. Its methods run on the event loop; the mixer's work runs in threads."""
+    """One per application. Its methods run on the event loop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, factory: MixerFactory, observer: Observer | None = None) -> None:
         self.settings = settings
-        self.admission = Admission(settings.max_concurrent)
-        self._loaded: MixerLike | None = None
+        self.observer = observer or Observer()
+        self.admission = Admission(settings.max_queue)
+        self.sample_admission = Admission(SAMPLES_WAITING)
+        self._factory = factory
+        self._live: MixerLike | None = None
+        self._leases: dict[int, int] = {}  # requests at work, by the identity of their mixer
         self._failure: FacemixError | None = None
-        # One thread per admitted request, and one for samples; pages never wait for them.
-        self._threads = anyio.CapacityLimiter(settings.max_concurrent + 1)
-        self._samples = ShortQueue(SAMPLES_WAITING)
-        self._sample_files: OrderedDict[tuple[int, int, str], bytes] = OrderedDict()
+        self._changing = asyncio.Lock()
+        self._sample_files: Cache[bytes] = Cache(
+            "samples", max_bytes=SAMPLE_BYTES, seconds=SAMPLE_SECONDS, size=len, observer=self.observer
+        )
 
     @classmethod
     def of(cls, request: Request) -> ServerState:
         return request.app.state.facemix
 
-    async def load(self, factory: Callable[[], MixerLike]) -> None:
-        """Loads the mixer in a thread. A failure is kept and told by every answer that needs the mixer."""
-        try:
-            self._loaded = await to_thread.run_sync(factory, abandon_on_cancel=True)
-        except FacemixError as error:
-            log.error("the mixer cannot be loaded: %s; %s", error.message, error.hint)
-            self._failure = error
-        except Exception:
-            log.exception("the mixer cannot be loaded")
-            self._failure = internal_error()
-        else:
-            log.info("the mixer is loaded: %s", self._loaded.model)
+    # --- the mixer -----------------------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Loads a mixer in a thread and puts it in the place of the one that is live, which answers the requests
+        that it has begun and is closed with the last of them. When that fails, the live one stays; without one,
+        the failure is told by every answer that needs it."""
+        async with self._changing:
+            try:
+                made = await to_thread.run_sync(self._factory, self.observer, abandon_on_cancel=True)
+            except FacemixError as error:
+                log.error("the mixer cannot be loaded: %s; %s", error.message, error.hint)
+                self._failure = error
+            except Exception:
+                log.exception("the mixer cannot be loaded")
+                self._failure = internal_error()
+            else:
+                former, self._live, self._failure = self._live, made, None
+                log.info("the mixer is loaded: %s", made.model)
+                if former is not None and not self._leases.get(id(former)):
+                    await to_thread.run_sync(former.close)
 
     @property
     def loaded(self) -> MixerLike | None:
-        return self._loaded
+        return self._live
 
     @property
     def failure(self) -> FacemixError | None:
         """Why there is no mixer, if loading has ended without one."""
-        return self._failure
+        return self._failure if self._live is None else None
 
     def mixer(self) -> MixerLike:
         """Raises `NotReady` while loading, afterwards the error that loading ended with."""
-        if self._loaded is not None:
-            return self._loaded
+        if self._live is not None:
+            return self._live
         if self._failure is not None:
-            # A fresh copy: the same exception object raised twice would collect tracebacks.
-            failure = type(self._failure)(self._failure.message, hint=self._failure.hint, **self._failure.details)
+            failure = self._failure.copy()
             failure.status = 503  # type: ignore[misc]  # whatever it was, for a client it is an outage
             raise failure
         raise NotReady("the model is still being loaded", hint="try again in a few seconds", retry_after=2)
 
-    async def run(self, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Runs blocking work in a thread of its own pool."""
-        return await to_thread.run_sync(functools.partial(work, *args, **kwargs), limiter=self._threads)
+    @asynccontextmanager
+    async def lease(self) -> AsyncIterator[MixerLike]:
+        """The live mixer, which stays open until the request is done, whatever takes its place meanwhile."""
+        mixer = self.mixer()
+        self._leases[id(mixer)] = self._leases.get(id(mixer), 0) + 1
+        try:
+            yield mixer
+        finally:
+            self._leases[id(mixer)] -= 1
+            if not self._leases[id(mixer)]:
+                del self._leases[id(mixer)]
+                if mixer is not self._live:
+                    await to_thread.run_sync(mixer.close)
+
+    def ill(self) -> str | None:
+        """What is wrong with the live mixer, or None; loading is no illness."""
+        return None if self._live is None else self._live.ill()
+
+    async def close(self) -> None:
+        """Lets go of the device."""
+        self.admission.stopping = self.sample_admission.stopping = True
+        mixer, self._live = self._live, None
+        if mixer is not None:
+            await to_thread.run_sync(mixer.close)
+
+    @property
+    def sample_bytes(self) -> int:
+        """Memory of the sample faces' files."""
+        return self._sample_files.bytes
+
+    # --- samples -------------------------------------------------------------------------------------------
 
     async def sample_file(self, number: int, seed: int, media_type: str) -> bytes:
         """A sample face as a file, from memory where it has been drawn before.
@@ -121,16 +175,12 @@ class ServerState:
         Raises:
             Busy: too many samples are being waited for.
         """
-        mixer = self.mixer()
-        key = (number, seed, media_type)
-        if key not in self._sample_files:
-            async with self._samples.turn():
-                if key not in self._sample_files:  # another request may have drawn it meanwhile
-                    self._sample_files[key] = await self.run(
-                        lambda: encode_image(mixer.sample(number, seed=seed), media_type)
-                    )
-        self._sample_files.move_to_end(key)
-        content = self._sample_files[key]
-        while len(self._sample_files) > SAMPLES_KEPT:
-            self._sample_files.popitem(last=False)
-        return content
+        async with self.lease() as mixer:
+
+            async def draw() -> bytes:
+                with self.sample_admission.ticket(1):
+                    deadline = time.monotonic() + self.settings.deadline_seconds
+                    result = await mixer.sample(number, seed=seed, deadline=deadline)
+                    return await mixer.write(encode_image, result.image, media_type)
+
+            return await self._sample_files.get((mixer.model.weights, number, seed, media_type), draw)

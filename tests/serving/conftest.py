@@ -1,8 +1,10 @@
 import pytest
+from one_thread import one_thread  # noqa: F401 (pytest finds it here)
 from tiny import tiny_checkpoint
 
 from facemix.faces.centerface import CenterFace
 from facemix.faces.finder import FaceFinder
+from facemix.serving.blocking import BlockingMixer
 from facemix.serving.engine import Engine
 from facemix.serving.mixer import Mixer
 
@@ -14,7 +16,9 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def engine(checkpoint):
-    return Engine(checkpoint, device="cpu")
+    made = Engine(checkpoint, device="cpu")
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")
@@ -24,4 +28,4 @@ def finder():
 
 @pytest.fixture(scope="session")
 def mixer(engine, finder):
-    return Mixer(engine, finder)
+    return BlockingMixer(Mixer(engine, finder))

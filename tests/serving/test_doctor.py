@@ -6,6 +6,7 @@ from tiny import tiny_checkpoint
 from facemix.errors import InstallationError
 from facemix.serving import doctor
 from facemix.settings import Settings
+from facemix.web.run import open_database
 
 CHECKS = [
     "python",
@@ -15,6 +16,8 @@ CHECKS = [
     "templates and static files",
     "face detector",
     "model",
+    "database",
+    "blob store",
     "address",
 ]
 
@@ -25,7 +28,7 @@ def free_port() -> int:
 
 
 def report(**settings):
-    settings = {"device": "cpu", "port": free_port(), **settings}
+    settings = {"device": "cpu", "backend": "torch", "max_batch": 2, "port": free_port(), **settings}
     return {finding.check: finding for finding in doctor.examine(Settings(**settings))}
 
 
@@ -41,7 +44,8 @@ def test_every_part_is_looked_at_in_order(usual):
 
 def test_a_whole_installation_is_in_order_but_for_its_untrained_model(usual):
     assert {check: finding.verdict for check, finding in usual.items()} == dict.fromkeys(CHECKS, "ok") | {
-        "model": "fail"
+        "model": "fail",
+        "database": "note",  # nothing has been served yet
     }
     assert "none of 8 faces" in usual["model"].message
     assert "FACEMIX_CHECKPOINT" in usual["model"].hint
@@ -112,3 +116,26 @@ def test_a_taken_address_is_a_note_with_what_to_do(tmp_path):
         found = report(checkpoint=tmp_path, port=taken.getsockname()[1])["address"]
     assert found.verdict == "note"
     assert "FACEMIX_PORT" in found.hint
+
+
+def test_a_database_that_is_in_use_is_named(tmp_path):
+    with open_database(Settings(data_dir=tmp_path)):
+        found = report(checkpoint=tmp_path, data_dir=tmp_path)["database"]
+    assert found.verdict == "ok"
+    assert found.message.startswith("SQLite")
+    assert str(tmp_path) in found.message
+
+
+def test_a_blob_store_is_tried_out(tmp_path):
+    found = report(checkpoint=tmp_path, blob_url=f"file://{tmp_path}/blobs")["blob store"]
+    assert found.verdict == "ok"
+    assert not [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()]
+    found = report(checkpoint=tmp_path, blob_url="ftp://example/blobs")["blob store"]
+    assert found.verdict == "fail"
+    assert "ftp" in found.message
+
+
+def test_what_computes_is_told_with_the_reasons(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor, "_faces_among_samples", lambda engine: 5)
+    found = report(checkpoint=tiny_checkpoint(tmp_path), precision="fp32")["model"]
+    assert "by torch fp32 on cpu" in found.message

@@ -1,5 +1,8 @@
+import asyncio
 import hashlib
 import math
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -13,6 +16,7 @@ from portraits import LANDMARKS, cat, crowd, far_away, head, other, portrait
 from tiny import TINY
 
 from facemix.errors import (
+    DeadlineExceeded,
     FaceChoiceInvalid,
     FaceNotFound,
     FaceTooSmall,
@@ -26,7 +30,10 @@ from facemix.faces.align import TEMPLATE, Alignment, apply
 from facemix.imaging.decode import DecodeLimits
 from facemix.mixing.interpolation import interpolate
 from facemix.mixing.recipe import Recipe
+from facemix.serving.blocking import BlockingMixer
+from facemix.serving.engine import Engine
 from facemix.serving.mixer import Mixer, mixer_from_settings
+from facemix.serving.observer import Observer
 from facemix.serving.types import PhotoInput, SampleInput
 from facemix.settings import Settings
 
@@ -99,7 +106,7 @@ def test_a_face_that_the_gates_refuse_is_still_shown(mixer):
 
 def test_huge_photographs_are_reduced_before_faces_are_looked_for(engine, finder):
     limits = DecodeLimits(max_side=200)
-    photo = Mixer(engine, finder, limits=limits).find_faces(PhotoInput(png(portrait()), "portrait"))
+    photo = BlockingMixer(Mixer(engine, finder, limits=limits)).find_faces(PhotoInput(png(portrait()), "portrait"))
     assert (photo.width, photo.height) == (200, 200)
     assert photo.faces[0].face.box[2] < 200
     assert any("reduced" in note for note in photo.notes)
@@ -194,7 +201,7 @@ def test_samples_are_the_faces_of_their_number_and_seed(mixer):
 
 
 def test_where_the_time_went_is_told(mixer):
-    assert list(mixer.mix([a(), b()]).stage_ms) == ["faces", "encode", "decode"]
+    assert list(mixer.mix([a(), b()]).stage_ms) == ["look", "encode", "decode"]
 
 
 # --- the strip ---------------------------------------------------------------------------------------------
@@ -229,7 +236,7 @@ def test_a_strip_goes_from_the_first_to_the_second(mixer, engine):
 
 @pytest.mark.parametrize("steps", [-1, 0, 1, 10])
 def test_a_strip_has_as_many_frames_as_the_operator_allows(engine, finder, steps):
-    mixer = Mixer(engine, finder, max_steps=9)
+    mixer = BlockingMixer(Mixer(engine, finder, max_steps=9))
     with pytest.raises(RecipeInvalid, match=f"steps is {steps}") as caught:
         mixer.strip(a(), b(), steps=steps)
     assert caught.value.where == "steps"
@@ -316,7 +323,7 @@ def test_a_face_that_is_not_there_is_refused_with_the_ones_that_are(mixer, index
 
 
 def test_the_operators_limits_hold(engine, finder):
-    mixer = Mixer(engine, finder, limits=DecodeLimits(max_bytes=1000), max_parents=2)
+    mixer = BlockingMixer(Mixer(engine, finder, limits=DecodeLimits(max_bytes=1000), max_parents=2))
     with pytest.raises(ImageTooLarge):
         mixer.mix([a(), b()])
     with pytest.raises(RecipeInvalid, match="3 faces were given") as caught:
@@ -373,7 +380,7 @@ def test_the_settings_reach_every_part(checkpoint):
     settings = Settings(
         checkpoint=checkpoint, device="cpu", max_upload_bytes=2048, max_parents=3, max_steps=4, max_image_pixels=5000
     )
-    mixer = mixer_from_settings(settings)
+    mixer = BlockingMixer(mixer_from_settings(settings))
     assert mixer.model.name == "tiny"
     assert mixer.card["name"] == "tiny"
     with pytest.raises(ImageTooLarge):
@@ -400,3 +407,149 @@ def test_the_pictures_are_those_of_earlier_releases(of_release, name):
     # Detector, resampling and convolutions round differently between processors.
     assert difference.mean() < 1
     assert difference.max() <= 12
+
+
+# --- no work twice -----------------------------------------------------------------------------------------
+
+
+class Counted(Observer):
+    """What reached the device, and what came out of the caches."""
+
+    def __init__(self) -> None:
+        self.frames = {"encode": 0, "decode": 0}
+        self.hits = []
+        self.stages = []
+
+    def batch(self, kind, frames, jobs, seconds):
+        self.frames[kind] += frames
+
+    def cache(self, name, hit):
+        self.hits.append((name, hit))
+
+    def stage(self, name, seconds):
+        self.stages.append(name)
+
+
+@pytest.fixture
+def watched(checkpoint, finder):
+    counted = Counted()
+    engine = Engine(checkpoint, device="cpu", observer=counted)
+    made = BlockingMixer(Mixer(engine, finder, cache_bytes=1 << 20, cache_seconds=600, observer=counted))
+    yield made, counted
+    made.close()
+
+
+def test_a_photo_is_looked_at_and_encoded_once(watched):
+    mixer, counted = watched
+    first = mixer.mix([a(0.3), b(0.7)])
+    assert (first.cost.frames_encoded, first.cost.frames_decoded) == (2, 1)
+    assert first.cost.device_seconds > 0
+    counted.hits.clear()
+    second = mixer.mix([PhotoInput(OTHER, "renamed", weight=0.7), a(0.3)])
+    assert (second.cost.frames_encoded, second.cost.frames_decoded) == (0, 1)
+    assert counted.frames["encode"] == 2
+    assert [hit for _, hit in counted.hits] == [True] * 4
+    assert [parent.where for parent in second.parents] == ["renamed", "face_a"]
+    assert np.abs(first.image.astype(int) - second.image).max() <= 1
+
+
+def test_a_strip_is_one_job(watched):
+    mixer, counted = watched
+    strip = mixer.strip(a(), b(), steps=33)
+    assert counted.frames == {"encode": 2, "decode": 33}
+    assert strip.cost.frames_decoded == 33
+    assert sorted(counted.stages) == ["decode", "encode", "encode", "look", "look"]
+
+
+def test_another_face_of_a_photo_is_encoded_but_not_looked_for_again(watched):
+    mixer, counted = watched
+    for index in (0, 1):
+        mixer.mix([PhotoInput(CROWD, "crowd", face=index), SampleInput(0, "sample:0")])
+    assert counted.hits == [("photos", False), ("latents", False), ("photos", True), ("latents", False)]
+
+
+def test_a_refusal_that_is_remembered_names_each_photo_by_its_own_name(watched):
+    mixer, _ = watched
+    far = png(far_away())
+    for name in ("first.jpg", "second.jpg"):
+        with pytest.raises(FaceTooSmall) as caught:
+            mixer.mix([PhotoInput(far, name), a()])
+        assert caught.value.where == name
+
+
+def test_two_equal_bad_photos_are_each_named_rightly(watched):
+    mixer, _ = watched
+    with pytest.raises(FaceNotFound) as caught:
+        mixer.mix([PhotoInput(CAT, "one"), PhotoInput(CAT, "two")])
+    assert caught.value.where == "one"
+    with pytest.raises(FaceNotFound) as caught:
+        mixer.mix([a(), PhotoInput(CAT, "two")])
+    assert caught.value.where == "two"
+
+
+def test_nothing_is_kept_after_the_end(checkpoint, finder):
+    inner = Mixer(Engine(checkpoint, device="cpu"), finder, cache_bytes=1 << 20, cache_seconds=600)
+    mixer = BlockingMixer(inner)
+    mixer.mix([a(), b()])
+    assert inner._photos.bytes > 0
+    assert inner._latents.bytes > 0
+    mixer.close()
+    assert inner._photos.bytes == inner._latents.bytes == 0
+
+
+# --- deadlines, leaving, a full queue ----------------------------------------------------------------------
+
+
+def test_past_its_deadline_a_request_is_given_up(mixer):
+    past = time.monotonic() - 1
+    for ask in (lambda: mixer.mix([a(), b()], deadline=past), lambda: mixer.strip(a(), b(), steps=3, deadline=past)):
+        with pytest.raises(DeadlineExceeded):
+            ask()
+    samples = [SampleInput(0, "sample:0"), SampleInput(1, "sample:1")]
+    with pytest.raises(DeadlineExceeded):
+        mixer.mix(samples, deadline=past)
+    assert mixer.mix([a(), b()], deadline=time.monotonic() + 60).image.shape
+
+
+def test_who_leaves_takes_their_work_along(checkpoint, finder):
+    """Cancelled while another holds the device, a mix never reaches it."""
+    counted = Counted()
+    engine = Engine(checkpoint, device="cpu", observer=counted)
+    mixer = Mixer(engine, finder, observer=counted)
+    gate, entered = threading.Event(), threading.Event()
+    work = engine.batcher._work["decode"]
+
+    def held(z):
+        entered.set()
+        assert gate.wait(30)
+        return work(z)
+
+    engine.batcher._work = {**engine.batcher._work, "decode": held}
+
+    async def go():
+        first = asyncio.ensure_future(mixer.sample(0))
+        await asyncio.to_thread(entered.wait, 30)
+        second = asyncio.ensure_future(mixer.sample(1))
+        while not engine.batcher.depth:
+            await asyncio.sleep(0.001)
+        second.cancel()
+        await asyncio.gather(second, return_exceptions=True)
+        gate.set()
+        return await first
+
+    assert asyncio.run(go()).image.shape == (TINY.crop_size, TINY.crop_size, 3)
+    mixer.close()
+    assert counted.frames["decode"] == 1
+
+
+def test_a_device_that_hangs_costs_nobody_more_than_their_patience(checkpoint, finder, monkeypatch):
+    monkeypatch.setattr("facemix.serving.mixer.GRACE_SECONDS", 0.05)
+    engine = Engine(checkpoint, device="cpu")
+    gate = threading.Event()
+    work = engine.batcher._work["decode"]
+    engine.batcher._work = {**engine.batcher._work, "decode": lambda z: gate.wait(30) and work(z)}
+    mixer = BlockingMixer(Mixer(engine, finder))
+    with pytest.raises(DeadlineExceeded, match="did not answer"):
+        mixer._wait(mixer.mixer.sample(0, deadline=time.monotonic() + 0.05))
+    gate.set()
+    mixer.close()

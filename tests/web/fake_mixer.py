@@ -6,6 +6,7 @@ import hashlib
 from io import BytesIO
 
 import numpy as np
+from anyio import to_thread
 from PIL import Image
 
 from facemix.errors import FaceChoiceInvalid, FaceNotFound, FaceTooSmall, ImageEmpty, ImageUnsupported
@@ -18,7 +19,9 @@ from facemix.serving.types import (
     ParentFace,
     PhotoInput,
     SampleInput,
+    SampleResult,
     StripResult,
+    Vitals,
 )
 
 CROP = 32
@@ -29,7 +32,7 @@ def vivid(pixels: np.ndarray, vividness: float) -> np.ndarray:
     return np.clip(np.round(pixels + vividness * (pixels - 128)), 0, 255).astype(np.uint8)
 
 
-class FakeMixer:
+class Fake:
     """Behaviour by the photo's top left pixel: pure blue is a cat, pure green a crowd, pure red a defect."""
 
     def __init__(self, crop_size: int = CROP, hook=None) -> None:
@@ -101,7 +104,7 @@ class FakeMixer:
         if isinstance(given, SampleInput):
             recipe = SampleParent(number=given.number, weight=given.weight)
             return ParentFace(given.where, None, None), self.draw(given.number, 0), recipe
-        photo = self.find_faces(given)
+        photo = Fake.find_faces(self, given)
         index = given.face or 0
         if index >= len(photo.faces):
             raise FaceChoiceInvalid(
@@ -166,3 +169,46 @@ class FakeMixer:
             image[((x - centre) / 0.06) ** 2 + ((y - 0.43) / 0.04) ** 2 < 1] = eyes
         image[((x - 0.5) / 0.14) ** 2 + ((y - 0.72) / 0.04) ** 2 < 1] = eyes
         return image.astype(np.uint8)
+
+
+class FakeMixer(Fake):
+    """The same as the application wants it: nothing of it holds up the event loop."""
+
+    def __init__(self, *arguments, **changes) -> None:
+        super().__init__(*arguments, **changes)
+        self.illness: str | None = None
+        self.closed = False
+        self.given_up = 0  # pieces of work whose client left
+        self.deadlines: list[float | None] = []
+
+    async def _away(self, work, deadline):
+        self.deadlines.append(deadline)
+        try:
+            return await to_thread.run_sync(work, abandon_on_cancel=True)
+        except BaseException as error:
+            self.given_up += not isinstance(error, Exception)
+            raise
+
+    async def find_faces(self, photo, *, deadline=None):
+        return await self._away(lambda: Fake.find_faces(self, photo), deadline)
+
+    async def mix(self, parents, *, deadline=None, **wanted):
+        return await self._away(lambda: Fake.mix(self, parents, **wanted), deadline)
+
+    async def strip(self, first, second, *, deadline=None, **wanted):
+        return await self._away(lambda: Fake.strip(self, first, second, **wanted), deadline)
+
+    async def sample(self, number, *, seed=0, deadline=None):
+        return SampleResult(await self._away(lambda: Fake.sample(self, number, seed=seed), deadline))
+
+    async def write(self, work, *args):
+        return await to_thread.run_sync(lambda: work(*args))
+
+    def ill(self):
+        return self.illness
+
+    def vitals(self):
+        return Vitals("fake", "cpu", 0, 0.1, {"photos": 10, "latents": 5})
+
+    def close(self):
+        self.closed = True

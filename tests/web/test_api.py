@@ -357,7 +357,7 @@ def test_beyond_the_limit_a_request_is_refused_before_its_body_is_read():
         entered.set()
         release.wait(30)
 
-    with running(lambda: FakeMixer(hook=hold), max_concurrent=1) as client:
+    with running(lambda: FakeMixer(hook=hold), max_queue=1) as client:
         answers = []
         first = threading.Thread(
             target=lambda: answers.append(client.post(MIX, files=files(face_a=PHOTO, face_b=OTHER)))
@@ -380,16 +380,16 @@ def test_beyond_the_limit_a_request_is_refused_before_its_body_is_read():
         assert client.post(MIX, files=files(face_a=PHOTO, face_b=OTHER)).status_code == 200
 
 
-def test_a_refused_request_gives_its_slot_back():
-    with running(max_concurrent=1) as client:
+def test_a_refused_request_gives_its_ticket_back():
+    with running(max_queue=1) as client:
         for _ in range(3):
             problem(client.post(MIX, files=files(face_a=CAT, face_b=PHOTO)), 422, "face_not_found", "face_a")
             problem(client.post(MIX, files=files(face_a=DEFECT, face_b=PHOTO)), 500, "internal")
         assert client.post(MIX, files=files(face_a=PHOTO, face_b=OTHER)).status_code == 200
 
 
-def test_samples_do_not_take_the_slots_of_mixing():
-    with running(max_concurrent=1) as client:
+def test_samples_do_not_take_the_place_of_mixing():
+    with running(max_queue=1) as client:
         state = client.app.state.facemix
-        with state.admission.slot():
+        with state.admission.ticket(1):
             assert client.get("/api/v1/samples/3").status_code == 200

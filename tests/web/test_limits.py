@@ -1,56 +1,18 @@
-import asyncio
-
-import anyio
 import pytest
 
-from facemix.errors import BodyTimeout, Busy
-from facemix.web.limits import Admission, ShortQueue, body_deadline
+from facemix.errors import Busy
+from facemix.web.limits import Buffered
 
 
-def test_admission_counts_in_and_out():
-    admission = Admission(2)
-    with admission.slot():
-        with admission.slot():
-            with pytest.raises(Busy) as caught, admission.slot():
-                pass
-            assert caught.value.details["retry_after"] > 0
-        with admission.slot():
-            assert admission.inside == 2
-    with pytest.raises(ZeroDivisionError), admission.slot():
-        raise ZeroDivisionError
-    assert admission.inside == 0
-
-
-def test_the_short_queue_takes_turns_and_ends_somewhere():
-    async def go():
-        queue, at_once, most = ShortQueue(3), 0, 0
-        outcomes = []
-
-        async def work():
-            nonlocal at_once, most
-            try:
-                async with queue.turn():
-                    at_once += 1
-                    most = max(most, at_once)
-                    await anyio.sleep(0)
-                    at_once -= 1
-                outcomes.append("done")
-            except Busy:
-                outcomes.append("busy")
-
-        async with anyio.create_task_group() as group:
-            for _ in range(5):
-                group.start_soon(work)
-        return most, sorted(outcomes), queue.inside
-
-    assert asyncio.run(go()) == (1, ["busy"] * 2 + ["done"] * 3, 0)
-
-
-def test_a_slow_body_is_given_up():
-    async def go():
-        async with body_deadline(0.0):
-            await anyio.sleep_forever()
-
-    with pytest.raises(BodyTimeout) as caught:
-        asyncio.run(go())
-    assert caught.value.status == 408
+def test_bytes_in_memory_are_bounded_and_given_back():
+    buffered = Buffered(10)
+    buffered.take(12)  # alone, a body may be larger: its own cap decides about it
+    with pytest.raises(Busy) as caught:
+        buffered.take(1)
+    assert caught.value.details["retry_after"] > 0
+    buffered.give_back(12)
+    buffered.take(4)
+    buffered.take(6)
+    with pytest.raises(Busy, match="10 bytes"):
+        buffered.take(1)
+    assert buffered.bytes == 10

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from io import BytesIO
 
 import httpx
 import numpy as np
-from anyio import fail_after, sleep
+from anyio import fail_after, sleep, sleep_forever, to_thread
 from anyio.from_thread import start_blocking_portal
 from fake_mixer import FakeMixer
 from PIL import Image
@@ -37,6 +38,45 @@ class AppClient:
     def post(self, path: str, **options) -> httpx.Response:
         return self.request("POST", path, **options)
 
+    def scope(self, method: str, path: str, headers: dict[str, str]) -> dict:
+        """What a server tells an application about a request."""
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()],
+            "client": ("127.0.0.1", 1),
+            "server": ("facemix.test", 80),
+        }
+
+    def stream_post(self, path: str, headers: dict[str, str], pieces: Iterator[bytes]) -> int:
+        """Sends pieces as they come, each taken in a thread, and returns the status."""
+
+        async def speak():
+            sent, ended = [], False
+
+            async def receive():
+                nonlocal ended
+                if ended:
+                    await sleep_forever()
+                piece = await to_thread.run_sync(next, pieces, None)
+                ended = piece is None
+                return {"type": "http.request", "body": piece or b"", "more_body": not ended}
+
+            async def send(message):
+                sent.append(message)
+
+            await self.app(self.scope("POST", path, headers), receive, send)
+            return sent[0]["status"]
+
+        return self.portal.call(speak)
+
     def raw(self, method: str, path: str, headers: dict[str, str], chunks: list[bytes], hang_up=False):
         """Speaks ASGI itself. Returns (status, headers, body, number of chunks that were taken).
 
@@ -49,6 +89,8 @@ class AppClient:
             async def receive():
                 nonlocal taken
                 if taken == len(chunks):
+                    if not hang_up:
+                        await sleep_forever()  # it waits for the answer
                     return {"type": "http.disconnect"}
                 taken += 1
                 return {
@@ -60,20 +102,7 @@ class AppClient:
             async def send(message):
                 sent.append(message)
 
-            scope = {
-                "type": "http",
-                "asgi": {"version": "3.0"},
-                "http_version": "1.1",
-                "method": method,
-                "scheme": "http",
-                "path": path,
-                "raw_path": path.encode(),
-                "query_string": b"",
-                "root_path": "",
-                "headers": [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()],
-                "client": ("127.0.0.1", 1),
-                "server": ("facemix.test", 80),
-            }
+            scope = self.scope(method, path, headers)
             await self.app(scope, receive, send)
             if not sent:
                 return None, {}, b"", taken
@@ -84,9 +113,9 @@ class AppClient:
 
 
 @contextmanager
-def running(factory=FakeMixer, *, wait: bool = True, **settings):
+def running(factory=FakeMixer, *, wait: bool = True, accounts=None, **settings):
     """The application between start and stop; `wait` until the mixer is there."""
-    app = create_app(Settings(**settings), factory)
+    app = create_app(Settings(**settings), lambda observer: factory(), accounts)
     with ExitStack() as stack:
         portal = stack.enter_context(start_blocking_portal())
         stack.enter_context(portal.wrap_async_context_manager(app.router.lifespan_context(app)))

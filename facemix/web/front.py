@@ -1,0 +1,201 @@
+"""The front before replicas of the application: reads a request whole, has it answered, and repeats it once when the
+replica that held it is lost.
+
+It decodes nothing and knows nothing of models; what carries a request to a replica is given to it (`ray_engine.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+from anyio import to_thread
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from facemix.errors import DeadlineExceeded, EngineFailed, FacemixError, InstallationError
+from facemix.settings import Settings
+from facemix.web import pages
+from facemix.web.accounts import Accounts, LedgerMiddleware
+from facemix.web.app import respond
+from facemix.web.deadlines import BodyDeadlineMiddleware
+from facemix.web.limits import Buffered
+from facemix.web.middleware import (
+    BodyLimitMiddleware,
+    CatchMiddleware,
+    HeadMiddleware,
+    RequestIdMiddleware,
+    SecurityHeadersMiddleware,
+)
+from facemix.web.problems import request_id
+from facemix.web.rates import RateLimitMiddleware, RateLimits, Rates
+from facemix.web.schemas import Health
+from facemix.web.state import MixerLike, ServerState
+from facemix.web.work import unless_gone
+
+log = logging.getLogger("facemix.web")
+
+# The replica's own refusal of what waited too long comes first.
+GRACE_SECONDS = 5.0
+RETRY_AFTER_SECONDS = 2
+# What a replica may have done already and may be done again: these leave nothing behind but their answer.
+_REPEATABLE_POSTS = frozenset(("/", "/api/v1/mix", "/api/v1/strip", "/api/v1/faces"))
+_REPEATABLE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+_CARRIED = ("type", "http_version", "method", "scheme", "path", "raw_path", "query_string", "root_path")
+
+
+class Answer(NamedTuple):
+    """A whole answer, header names in lower case."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+class ReplicaLost(Exception):
+    """The replica that held a request is gone, or what connects to it; it may or may not have done the work."""
+
+
+Ask = Callable[[dict[str, Any], bytes], Awaitable[Answer]]
+
+
+class Front:
+    """An ASGI application that hands every request to `ask` with an ASGI scope that can be pickled, and its body.
+
+    `ask` raises `ReplicaLost`, or a `FacemixError`, which is answered as it is.
+    """
+
+    def __init__(self, ask: Ask, *, patience: float) -> None:
+        """patience: seconds in which `ask` has to answer, a repetition included."""
+        self.ask, self.patience = ask, patience
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        body = await request.body()
+        answer = await unless_gone(Request(scope, receive), self._answer(_carried(scope, request_id(request)), body))
+        request.state.accounted = True  # in the ledger, by the replica
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    async def _answer(self, scope: dict[str, Any], body: bytes) -> Answer:
+        try:
+            async with asyncio.timeout(self.patience):
+                try:
+                    return await self.ask(scope, body)
+                except ReplicaLost as error:
+                    log.warning("a replica was lost with a request (%s)", error)
+                    if not _repeatable(scope):
+                        raise
+                return await self.ask(scope, body)
+        except ReplicaLost as error:
+            raise EngineFailed(
+                "the replica stopped while working on this",
+                hint=f"try again in {RETRY_AFTER_SECONDS} seconds",
+                retry_after=RETRY_AFTER_SECONDS,
+            ) from error
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                f"no replica answered within {self.patience:g} seconds",
+                hint="try again later",
+                retry_after=RETRY_AFTER_SECONDS,
+            ) from error
+
+
+def create_front(settings: Settings, ask: Ask, accounts: Accounts | None = None) -> Starlette:
+    """`Front` behind the same middleware as the application: what is refused here looks as if that had refused it.
+
+    ``/healthz`` is this process's own and says that it lives; ``/readyz`` is a replica's.
+
+    Args:
+        accounts: the keys, for their rates, and the ledger, for what is refused here; closed when the front ends.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        if accounts is not None:
+            await to_thread.run_sync(accounts.close)
+
+    front = Front(ask, patience=settings.deadline_seconds + GRACE_SECONDS)
+    app = Starlette(
+        routes=[Route("/healthz", _healthz), Mount("", app=front)],
+        exception_handlers={FacemixError: _refused},
+        lifespan=lifespan,
+    )
+    app.state.facemix = ServerState(settings, _no_mixer)
+    app.state.templates = pages.environment()
+    # The one added last is the outermost.
+    buffered = Buffered(settings.max_buffered_bytes)
+    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, buffered=buffered)
+    app.add_middleware(BodyDeadlineMiddleware)
+    app.add_middleware(
+        RateLimitMiddleware,
+        limits=RateLimits(Rates(settings.rate_per_address, settings.rate_per_key, settings.rate_samples)),
+        respond=respond,
+        resolve=None if accounts is None else accounts.sender_of,
+    )
+    app.add_middleware(CatchMiddleware, respond=respond)
+    app.add_middleware(HeadMiddleware)
+    app.add_middleware(SecurityHeadersMiddleware)
+    if accounts is not None:
+        app.add_middleware(LedgerMiddleware, add=accounts.add)
+    app.add_middleware(RequestIdMiddleware)
+    return app
+
+
+async def answer_of(app: ASGIApp, scope: dict[str, Any], body: bytes) -> Answer:
+    """What `app` answers to a request that is there as a whole. For the other end, in the replica."""
+    given = False
+    status, headers, parts = 500, [], []
+
+    async def receive() -> dict[str, Any]:
+        nonlocal given
+        if given:  # the client's departure arrives as a cancellation
+            await asyncio.Event().wait()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        nonlocal status, headers
+        if message["type"] == "http.response.start":
+            status, headers = message["status"], list(message.get("headers", ()))
+        else:
+            parts.append(message.get("body", b""))
+
+    await app({**scope, "asgi": {"version": "3.0", "spec_version": "2.3"}}, receive, send)
+    return Answer(status, headers, b"".join(parts))
+
+
+def _carried(scope: Scope, identity: str) -> dict[str, Any]:
+    headers = [(name, value) for name, value in scope["headers"] if name != b"x-request-id"]
+    carried: dict[str, Any] = {name: scope[name] for name in _CARRIED if name in scope}
+    carried["headers"] = [*headers, (b"x-request-id", identity.encode())]
+    for name in ("client", "server"):
+        carried[name] = None if scope.get(name) is None else tuple(scope[name])
+    return carried
+
+
+def _repeatable(scope: dict[str, Any]) -> bool:
+    if scope["method"] in _REPEATABLE_METHODS:
+        return True
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    return scope["method"] == "POST" and path in _REPEATABLE_POSTS
+
+
+async def _healthz(request: Request) -> Response:
+    return Response(Health(status="ok").model_dump_json().encode(), media_type="application/json")
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, FacemixError)
+    return respond(request, error)
+
+
+def _no_mixer(*_: object) -> MixerLike:
+    raise InstallationError("the front has no model of its own", hint="ask a replica")

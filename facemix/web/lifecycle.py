@@ -1,0 +1,97 @@
+"""How the application begins and ends, changes its model, and what may be looked at meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from anyio import to_thread
+
+from facemix.serving.types import Vitals
+from facemix.web.accounts import Accounts
+from facemix.web.figures import Figures
+from facemix.web.limits import Buffered
+from facemix.web.state import ServerState
+from facemix.web.tracing import Tracing
+
+if TYPE_CHECKING:
+    from facemix.storage.ledger_writer import LedgerState
+
+
+@asynccontextmanager
+async def lifespan(state: ServerState, accounts: Accounts | None, tracing: Tracing) -> AsyncIterator[None]:
+    """Loads the model beside the first requests; at the end finishes its work, then writes down what is left."""
+    loading = asyncio.create_task(state.load())
+    try:
+        with _change_on_hangup(state):
+            yield
+    finally:
+        loading.cancel()
+        with suppress(asyncio.CancelledError):
+            await loading
+        await state.close()
+        if accounts is not None:
+            await to_thread.run_sync(accounts.close)
+        await to_thread.run_sync(tracing.close)
+
+
+@contextmanager
+def _change_on_hangup(state: ServerState) -> Iterator[None]:
+    """SIGHUP loads the model anew: the checkpoint's folder may hold another one by now."""
+    loop, running = asyncio.get_running_loop(), set()
+
+    def change() -> None:
+        task = asyncio.ensure_future(state.load())
+        running.add(task)  # the loop itself keeps no hold of it
+        task.add_done_callback(running.discard)
+
+    # Windows has no such signal, and a thread other than the main one hears none.
+    with suppress(NotImplementedError, RuntimeError, ValueError, AttributeError):
+        loop.add_signal_handler(signal.SIGHUP, change)
+    try:
+        yield
+    finally:
+        with suppress(NotImplementedError, RuntimeError, ValueError, AttributeError):
+            loop.remove_signal_handler(signal.SIGHUP)
+
+
+def watch(figures: Figures, state: ServerState, buffered: Buffered, accounts: Accounts | None) -> None:
+    """Names what the metrics look at when they are asked for."""
+
+    def vitals() -> Vitals | None:
+        return None if state.loaded is None else state.loaded.vitals()
+
+    def of(name: str) -> float | None:
+        return None if (now := vitals()) is None else getattr(now, name)
+
+    def cache(name: str) -> float | None:
+        return None if (now := vitals()) is None else now.cache_bytes.get(name)
+
+    def model() -> dict[str, str] | None:
+        if (now := vitals()) is None or state.loaded is None:
+            return None
+        return {"model": str(state.loaded.model), "backend": now.backend, "device": now.device}
+
+    def ledger() -> LedgerState | None:
+        return None if accounts is None else accounts.ledger_state()
+
+    figures.watch(
+        model=model,
+        caches={
+            "photos": functools.partial(cache, "photos"),
+            "latents": functools.partial(cache, "latents"),
+            "samples": lambda: state.sample_bytes,
+        },
+        ready=lambda: float(state.loaded is not None and state.ill() is None),
+        queue_frames=lambda: of("queue_frames"),
+        inference_heartbeat_age_seconds=lambda: of("beat_age"),
+        admitted_frames=lambda: state.admission.inside,
+        admitted_limit_frames=lambda: state.admission.limit,
+        buffered_bytes=lambda: buffered.bytes,
+        ledger_waiting_rows=lambda: None if (now := ledger()) is None else now.waiting,
+        ledger_lost_rows=lambda: None if (now := ledger()) is None else now.lost,
+    )

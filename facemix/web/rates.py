@@ -1,0 +1,254 @@
+"""How many requests one client may send. Counted per API key, and without one per address.
+
+The counting and the notation (``600/minute``, ``10/second;600/minute``) are the library `limits`'; its fixed
+windows need one number per client. Its own memory storage starts a thread for every hundredth of a second in which
+it is used and grows without a bound, so the numbers are kept in a storage of this module.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from limits import RateLimitItem, RateLimitItemPerMinute, parse_many
+from limits.storage import Storage
+from limits.strategies import FixedWindowRateLimiter
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from facemix.errors import ConfigError, FacemixError, KeyUnknown, RateLimited
+
+MOST_TRACKED = 16_384
+_LONGEST_SECRET = 512
+_IPV6_NETWORK = 64  # bits: what one customer of a provider is given
+
+Group = Literal["work", "samples"]
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Whose key it is, and how many requests for work it may send in a minute; None means as many as any key."""
+
+    name: str
+    per_minute: int | None = None
+
+
+Resolve = Callable[[str], Awaitable[Sender | None]]
+
+
+def network(address: str) -> str:
+    """What stands for one client: an IPv4 address, the /64 of an IPv6 address; ``unknown`` for anything else."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return "unknown"
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, _IPV6_NETWORK), strict=False))
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What a client may send, in the notation of `limits`; ``none`` sets no limit.
+
+    address: requests for work (a mix, a strip, a look at a photo) of one address.
+    key: the same of one API key.
+    samples: sample faces, of either; the page asks for a dozen at once.
+    """
+
+    address: str = "600/minute"
+    key: str = "3000/minute"
+    samples: str = "1800/minute"
+
+
+class BoundedStorage(Storage):
+    """Counters in memory, at most `most` of them. Not for several threads; needs none."""
+
+    STORAGE_SCHEME = None  # not reachable by a URL
+
+    def __init__(self, most: int = MOST_TRACKED, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self.most, self.clock = most, clock
+        self.counters: dict[str, tuple[int, float]] = {}  # count, when the window ends
+        self._swept = -math.inf
+
+    def has_room_for(self, key: str) -> bool:
+        """Whether `key` is counted already, or can be. Looks for counters that have run out, once a second."""
+        if key in self.counters or len(self.counters) < self.most:
+            return True
+        now = self.clock()
+        if abs(now - self._swept) >= 1:
+            self._swept = now
+            self.counters = {name: kept for name, kept in self.counters.items() if kept[1] > now}
+        return len(self.counters) < self.most
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        return KeyError
+
+    def _living(self, key: str) -> tuple[int, float] | None:
+        kept = self.counters.get(key)
+        return kept if kept is not None and kept[1] > self.clock() else None
+
+    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        count, ends = self._living(key) or (0, self.clock() + expiry)
+        self.counters[key] = (count + amount, ends)
+        return count + amount
+
+    def get(self, key: str) -> int:
+        return (self._living(key) or (0, 0.0))[0]
+
+    def get_expiry(self, key: str) -> float:
+        return (self._living(key) or (0, self.clock()))[1]
+
+    def check(self) -> bool:
+        return True
+
+    def reset(self) -> int:
+        count = len(self.counters)
+        self.counters.clear()
+        return count
+
+    def clear(self, key: str) -> None:
+        self.counters.pop(key, None)
+
+
+class RateLimits:
+    """Counts requests and says who has to wait."""
+
+    def __init__(self, rates: Rates, *, most: int = MOST_TRACKED, clock: Callable[[], float] = time.monotonic) -> None:
+        """Raises `ConfigError` for a rate that cannot be read."""
+        self.items = {name: _parse(name, getattr(rates, name)) for name in ("address", "key", "samples")}
+        self.storage = BoundedStorage(most, clock)
+        self.limiter = FixedWindowRateLimiter(self.storage)
+
+    def hit(self, group: Group, client: str, *, keyed: bool, own: int | None = None) -> RateLimited | None:
+        """Counts one request.
+
+        Args:
+            group: what is asked for.
+            client: name of the API key, or the network of the address.
+            keyed: whether `client` is a key. When too many addresses are counted already, further ones share one
+                counter; a key never does.
+            own: requests for work per minute of this key, in the place of those of any key.
+
+        Returns:
+            The refusal, or None. Its `details` hold `retry_after`, the seconds until the window ends.
+        """
+        kind = "key" if keyed else "address"
+        wait, exceeded = 0, ""
+        items = self.items["samples" if group == "samples" else kind]
+        if own is not None and group == "work":
+            items = [RateLimitItemPerMinute(own)]
+        for item in items:
+            who = (group, kind, client)
+            if not keyed and not self.storage.has_room_for(item.key_for(*who)):
+                who = (group, kind, "others")
+            if not self.limiter.hit(item, *who):
+                ends = self.limiter.get_window_stats(item, *who).reset_time
+                seconds = max(1, math.ceil(ends - self.storage.clock()))
+                if seconds > wait:
+                    wait, exceeded = seconds, str(item)
+        if not wait:
+            return None
+        return RateLimited(
+            f"this {kind} sent more requests than {exceeded}",
+            hint=f"try again in {wait} seconds",
+            retry_after=wait,
+        )
+
+
+def _parse(name: str, rate: str) -> list[RateLimitItem]:
+    if rate.strip().lower() in ("", "none"):
+        return []
+    try:
+        return parse_many(rate)
+    except ValueError:
+        raise ConfigError(
+            f"the rate for {name} is {rate!r}",
+            hint="write it as 600/minute or 10/second;600/minute, or none for no limit",
+        ) from None
+
+
+class RateLimitMiddleware:
+    """Refuses clients that ask too often, before their body is read.
+
+    Every POST to the page or the interface counts, and every sample face; health checks, metrics and static files
+    never do. The name of a valid key is left in ``scope["state"]["api_key"]``.
+
+    Args:
+        limits: the counters.
+        respond: renders a refusal.
+        resolve: says whose key has the secret after ``Authorization: Bearer``, None for one that is not known.
+            Without it the header is not looked at. A secret that is not known counts for the address.
+        counted: hears the code of every refusal.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        limits: RateLimits,
+        respond: Callable[[Request, FacemixError], Response],
+        resolve: Resolve | None = None,
+        counted: Callable[[str], None] = lambda code: None,
+    ) -> None:
+        self.app = app
+        self.limits, self.respond, self.resolve, self.counted = limits, respond, resolve, counted
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        group = _group(scope) if scope["type"] == "http" else None
+        if group is None:
+            await self.app(scope, receive, send)
+            return
+        secret = _secret(scope) if self.resolve is not None else None
+        sender = await self.resolve(secret) if self.resolve is not None and secret else None
+        client = scope.get("client")
+        refusal: FacemixError | None
+        if sender is not None:
+            scope.setdefault("state", {})["api_key"] = sender.name
+            refusal = self.limits.hit(group, sender.name, keyed=True, own=sender.per_minute)
+        else:
+            refusal = self.limits.hit(group, network(client[0]) if client else "unknown", keyed=False)
+        if refusal is None and secret is not None and sender is None:
+            refusal = _unknown_key()
+        if refusal is None:
+            await self.app(scope, receive, send)
+            return
+        self.counted(refusal.code)
+        response = self.respond(Request(scope, receive), refusal)
+        await response(scope, receive, send)
+
+
+def _group(scope: Scope) -> Group | None:
+    path, method = scope["path"].removeprefix(scope.get("root_path", "")), scope["method"]
+    if method == "POST" and (path == "/" or path.startswith("/api/v1/")):
+        return "work"
+    if method in ("GET", "HEAD") and path.startswith("/api/v1/samples/"):
+        return "samples"
+    return None
+
+
+def _secret(scope: Scope) -> str | None:
+    """What follows ``Bearer``; None where there is no such header. Other schemes may be a proxy's own."""
+    scheme, _, secret = Headers(scope=scope).get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    secret = secret.strip()
+    return secret if len(secret) <= _LONGEST_SECRET else ""  # which is no key
+
+
+def _unknown_key() -> KeyUnknown:
+    refusal = KeyUnknown(
+        "the key in the Authorization header is not known",
+        hint="check the key, ask the operator for one, or leave the header out",
+    )
+    refusal.http_headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}  # type: ignore[attr-defined]
+    return refusal

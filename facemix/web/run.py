@@ -1,0 +1,78 @@
+"""Serving from this process: storage, application, socket and server put together from the settings."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+from facemix.errors import InstallationError
+from facemix.settings import Settings
+from facemix.storage.database import Database
+from facemix.storage.engine import default_url
+from facemix.web.accounts import Accounts
+from facemix.web.app import create_app
+from facemix.web.connections import ConnectionLimits
+from facemix.web.server import BACKLOG, make_server
+
+
+def open_database(settings: Settings) -> Database:
+    """The database that the settings name, with the newest schema.
+
+    Raises:
+        ConfigError, InstallationError, StorageUnavailable, SchemaTooNew: see `Database.open` and `Database.upgrade`.
+    """
+    database = Database.open(settings.database_url or default_url(settings.data_dir.expanduser()))
+    database.upgrade()
+    return database
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        InstallationError: the address is taken, or not this machine's.
+    """
+    # Bound here rather than by uvicorn, to say what to do when the address is taken.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise InstallationError(
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            hint="stop what is using the address, or choose another with --port",
+        ) from error
+
+
+def proxies(settings: Settings) -> list[str]:
+    """The addresses and networks of the setting."""
+    return [part.strip() for part in settings.trusted_proxies.split(",") if part.strip()]
+
+
+def address_of(host: str, port: int) -> str:
+    """As it is written into a browser."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve_here(settings: Settings) -> int:
+    """Serves until a signal; the exit status: 0 after a stop that lost no answer.
+
+    Raises:
+        InstallationError, ConfigError, StorageUnavailable: it cannot begin.
+    """
+    from facemix.serving.mixer import mixer_from_settings  # torch and all: a front before replicas has no use for it
+
+    accounts = Accounts(open_database(settings), ledger=settings.ledger)
+    application = create_app(settings, lambda observer: mixer_from_settings(settings, observer), accounts)
+    listening = listen(settings.host, settings.port)
+    server = make_server(
+        application,
+        [listening],
+        limits=ConnectionLimits(connections=settings.max_connections, per_address=settings.max_connections_per_address),
+        trusted_proxies=proxies(settings),
+        log_level=settings.log_level,
+        counted=application.state.metrics.refused,
+    )
+    application.state.metrics.figures.watch(connections=lambda: len(server.server_state.connections))
+    print(f"facemix serves {address_of(settings.host, settings.port)}", file=sys.stderr)
+    server.run()
+    return server.exit_code

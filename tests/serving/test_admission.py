@@ -1,0 +1,90 @@
+import pytest
+
+from facemix.errors import Busy, Stopping
+from facemix.serving import admission as module
+from facemix.serving.admission import Admission
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    made = Clock()
+    monkeypatch.setattr(module, "time", made)
+    return made
+
+
+def test_frames_are_counted_in_and_out():
+    admission = Admission(10)
+    with admission.ticket(6), admission.ticket(4):
+        assert admission.inside == 10
+        with pytest.raises(Busy, match="10 frames") as caught, admission.ticket(1):
+            pass
+        assert caught.value.details["retry_after"] > 0
+        with pytest.raises(Busy):
+            admission.check()
+    admission.check()
+    with pytest.raises(ZeroDivisionError), admission.ticket(3):
+        raise ZeroDivisionError
+    assert admission.inside == 0
+
+
+def test_a_request_larger_than_the_limit_is_let_in_alone():
+    admission = Admission(10)
+    with admission.ticket(33), pytest.raises(Busy), admission.ticket(1):
+        pass
+    with admission.ticket(1), pytest.raises(Busy), admission.ticket(33):
+        pass
+
+
+def test_retry_after_is_the_time_that_the_present_queue_takes_at_the_present_rate(clock):
+    admission = Admission(100)
+    for _ in range(5):  # 20 frames in a second: five tickets of four, .25 s apart
+        with admission.ticket(4):
+            clock.now += 0.25
+    assert admission.rate() == pytest.approx(20)
+    with admission.ticket(100), pytest.raises(Busy) as caught, admission.ticket(1):
+        pass
+    assert caught.value.details["retry_after"] == 5
+    assert "5 seconds" in caught.value.hint
+
+
+def test_what_was_done_long_ago_says_nothing_about_now(clock):
+    admission = Admission(10)
+    with admission.ticket(4):
+        pass
+    clock.now += 60
+    assert admission.rate() == 0
+    assert admission.retry_after() == 2
+
+
+def test_retry_after_stays_within_a_minute(clock):
+    admission = Admission(100_000)
+    with admission.ticket(1):
+        pass
+    clock.now += 9
+    with admission.ticket(90_000):
+        assert admission.retry_after() == 60
+
+
+def test_a_failed_request_is_no_work_done(clock):
+    admission = Admission(10)
+    with pytest.raises(ValueError, match="no"), admission.ticket(5):
+        raise ValueError("no")
+    assert admission.rate() == 0
+
+
+def test_when_stopping_nothing_new_is_taken():
+    admission = Admission(10)
+    with admission.ticket(1):
+        admission.stopping = True
+        with pytest.raises(Stopping), admission.ticket(1):
+            pass
+    with pytest.raises(Stopping):
+        admission.check()

@@ -1,0 +1,63 @@
+import asyncio
+import os
+import sys
+import threading
+import time
+
+import pytest
+
+from facemix.errors import DeadlineExceeded
+from facemix.serving.pool import Pool
+
+
+@pytest.fixture
+def pool():
+    made = Pool("work", 1, nice=3)
+    yield made
+    made.close()
+
+
+def test_work_runs_in_a_thread_of_the_pool(pool):
+    name = asyncio.run(pool.run(lambda: threading.current_thread().name))
+    assert name.startswith("work")
+
+
+def test_an_error_of_the_work_is_the_callers(pool):
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(pool.run(lambda: 1 / 0))
+
+
+def test_what_has_not_begun_is_taken_back_when_its_caller_leaves(pool):
+    done, gate = [], threading.Event()
+
+    async def go():
+        first = asyncio.ensure_future(pool.run(gate.wait, 30))
+        await asyncio.sleep(0.01)
+        second = asyncio.ensure_future(pool.run(done.append, "second"))
+        third = asyncio.ensure_future(pool.run(done.append, "third"))
+        await asyncio.sleep(0)
+        second.cancel()
+        await asyncio.sleep(0)
+        gate.set()
+        await asyncio.gather(first, third)
+
+    asyncio.run(go())
+    assert done == ["third"]
+
+
+def test_a_deadline_that_has_passed_spares_the_work(pool):
+    done = []
+    with pytest.raises(DeadlineExceeded):
+        asyncio.run(pool.run(done.append, 1, deadline=time.monotonic() - 1))
+    asyncio.run(pool.run(done.append, 2, deadline=time.monotonic() + 60))
+    assert done == [2]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
+def test_its_threads_stand_back_and_no_others(pool):
+    def nice():
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    here = nice()
+    assert asyncio.run(pool.run(nice)) == max(here, 3)
+    assert nice() == here
