@@ -23,8 +23,10 @@ from facemix.serving.blocking import BlockingMixer
 from facemix.serving.mixer import mixer_from_settings
 from facemix.serving.types import PhotoInput, SampleInput
 from facemix.settings import Settings
+from facemix.storage.ledger import Ledger, LedgerRow
 from facemix.training.split import assign_splits
 from facemix.vae.checkpoint import read_card
+from facemix.web.run import open_database
 
 ROOT = Path(__file__).parents[1]
 SIDE = TINY.crop_size
@@ -34,6 +36,10 @@ ONE_LINE = re.compile(r"facemix: [^\n]+ \(hint: [^\n]+\)\n")
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory):
     return tiny_checkpoint(tmp_path_factory.mktemp("cli") / "checkpoint")
+
+
+# The same arithmetic on every machine, so that pictures may be compared bit for bit.
+EXACT = {"device": "cpu", "backend": "torch", "precision": "fp32"}
 
 
 @pytest.fixture(scope="session")
@@ -56,12 +62,14 @@ def photos(tmp_path_factory):
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, checkpoint):
+def run(monkeypatch, capsys, checkpoint, tmp_path_factory):
     """Runs the command line in this process: run("mix", ...) gives (status, stdout, stderr)."""
     for name in [name for name in os.environ if name.startswith("FACEMIX_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("FACEMIX_CHECKPOINT", str(checkpoint))
-    monkeypatch.setenv("FACEMIX_DEVICE", "cpu")
+    monkeypatch.setenv("FACEMIX_DATA_DIR", str(tmp_path_factory.mktemp("data")))
+    for name, value in EXACT.items():
+        monkeypatch.setenv(f"FACEMIX_{name.upper()}", value)
     monkeypatch.setenv("COLUMNS", "200")
 
     def invoke(*arguments):
@@ -80,7 +88,7 @@ def opened(file) -> np.ndarray:
 
 
 def mixer(checkpoint, **settings):
-    return BlockingMixer(mixer_from_settings(Settings(checkpoint=checkpoint, device="cpu", **settings)))
+    return BlockingMixer(mixer_from_settings(Settings(checkpoint=checkpoint, **EXACT, **settings)))
 
 
 # --- help, version, usage ----------------------------------------------------------------------------------
@@ -508,7 +516,7 @@ def test_doctor_is_content_with_a_whole_installation(run, monkeypatch):
     monkeypatch.setattr("facemix.serving.doctor._faces_among_samples", lambda engine: 8)
     status, out, err = run("doctor")
     assert (status, err) == (0, "")
-    assert len(re.findall(r"^(?:ok  |note)  ", out, re.MULTILINE)) == 8
+    assert len(re.findall(r"^(?:ok  |note)  ", out, re.MULTILINE)) == 10
 
 
 def test_serve_refuses_a_taken_port_with_a_way_out(run):
@@ -624,3 +632,45 @@ def test_an_option_that_would_be_ignored_is_refused(run, tmp_path, arguments, na
     assert said.startswith(f"facemix: {named}: ")
     assert "hint" in said
     assert not output.exists()
+
+
+# --- keys and the ledger -----------------------------------------------------------------------------------
+
+
+def test_a_key_is_shown_once_listed_and_revoked(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("FACEMIX_DATA_DIR", str(tmp_path))
+    status, secret, _ = run("keys", "add", "studio", "--per-minute", "60")
+    assert status == 0
+    assert secret.startswith("fmx_")
+    run("keys", "add", "other")
+    listed = run("keys", "list")[1]
+    assert re.search(r"^studio: live, made [\d-]+, 60 per minute$", listed, re.MULTILINE)
+    assert "other: live" in listed
+    assert secret.strip() not in listed
+    assert run("keys", "revoke", "studio")[0] == 0
+    assert "studio: revoked" in run("keys", "list")[1]
+    status, out, err = run("keys", "revoke", "nobody")
+    assert (status, out) == (2, "")
+    assert ONE_LINE.fullmatch(err)
+    status, out, err = run("keys", "add", "studio")
+    assert (status, out) == (2, "")
+    assert "studio" in err
+
+
+def test_the_ledger_is_summed_up_by_model_and_key(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("FACEMIX_DATA_DIR", str(tmp_path))
+    assert run("ledger")[:2] == (0, "")
+    common = {"request_id": "one", "route": "POST /api/v1/mix", "model_id": "tiny@abc"}
+    rows = [
+        LedgerRow(**common, status=200, frames_encoded=2, frames_decoded=1, device_seconds=0.25),
+        LedgerRow(**common, status=200, frames_decoded=33, device_seconds=0.5),
+        LedgerRow(
+            request_id="two", route="POST /api/v1/mix", status=422, error_code="face_not_found", key_name="studio"
+        ),
+    ]
+    with open_database(Settings()) as database:
+        Ledger(database).append_many(rows)
+    assert run("ledger")[1].splitlines() == [
+        "tiny@abc, no key: 2 requests, 0 refused; 2 frames encoded, 34 decoded, 0.75 s of the device",
+        "no model, studio: 1 requests, 1 refused; 0 frames encoded, 0 decoded, 0.00 s of the device",
+    ]

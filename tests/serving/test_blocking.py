@@ -1,0 +1,27 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from facemix.errors import RecipeInvalid
+from facemix.serving.blocking import BlockingMixer
+from facemix.serving.engine import Engine
+from facemix.serving.mixer import Mixer
+from facemix.serving.types import SampleInput
+
+
+def test_it_answers_several_threads_and_leaves_none_behind(checkpoint, finder):
+    before = set(threading.enumerate())
+    mixer = BlockingMixer(Mixer(Engine(checkpoint, device="cpu", max_batch=2), finder))
+    with ThreadPoolExecutor(4) as pool:
+        pictures = list(pool.map(mixer.sample, [1, 2, 1, 2]))
+    np.testing.assert_array_equal(pictures[0], pictures[2])
+    assert not np.array_equal(pictures[0], pictures[1])
+    mixer.close()
+    assert {thread for thread in threading.enumerate() if thread.name in ("mixer", "inference")} <= before
+
+
+def test_a_refusal_is_raised_where_it_was_asked_for(mixer):
+    with pytest.raises(RecipeInvalid, match="1 faces were given"):
+        mixer.mix([SampleInput(0, "sample:0")])
