@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="arithmetic of the model; auto takes bf16 where the device has units for it and it agrees"
     )
+    detector: Literal["onnxruntime", "openvino", "auto"] = Field(
+        "onnxruntime", description="what runs the face detector; auto takes OpenVINO where it is installed and has bf16"
+    )
     threads: int = Field(0, ge=0, le=256, description="CPU threads of the model; 0 means one per core")
     workers: int = Field(0, ge=0, le=256, description="photographs looked at in parallel; 0 means one per core")
     max_batch: int | None = Field(None, ge=1, le=256, description="most frames in a batch; empty means 16, 64 on a GPU")

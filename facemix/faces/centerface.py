@@ -11,9 +11,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
 
 from facemix.errors import InstallationError
+from facemix.faces.runners import Runner, RunnerChoice, open_network
 from facemix.faces.types import Face
 
 WEIGHTS = Path(__file__).with_name("weights") / "centerface.onnx"
@@ -23,22 +23,34 @@ _NMS_IOU = 0.3
 
 
 class CenterFace:
-    """The default detector. Safe to call from several threads (an ONNX Runtime session is).
+    """The default detector. Safe to call from several threads.
 
     Args:
         threshold: least confidence of a reported face, 0 to 1. Low on purpose: the finder decides.
-        threads: CPU threads for one call; 0 leaves the choice to ONNX Runtime.
+        threads: CPU threads for one call; 0 leaves the choice to the runner.
+        runner: who computes; see `facemix.faces.runners.open_network`.
+
+    Attributes:
+        runner: who computes.
 
     Raises:
-        InstallationError: the weights are not where the package puts them, or cannot be loaded.
+        InstallationError: the weights are not where the package puts them, or cannot be loaded; the runner that was
+            asked for is not installed.
     """
 
-    def __init__(self, *, threshold: float = 0.2, threads: int = 0, weights: Path = WEIGHTS) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
+    def __init__(
+        self,
+        *,
+        threshold: float = 0.2,
+        threads: int = 0,
+        weights: Path = WEIGHTS,
+        runner: RunnerChoice = "onnxruntime",
+    ) -> None:
+        self.runner: Runner
         try:
-            self._session = onnxruntime.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
+            self.runner, self._run = open_network(weights, runner=runner, threads=threads)
+        except InstallationError:
+            raise
         except Exception as error:  # ONNX Runtime raises its own family, and plain RuntimeError
             raise InstallationError(
                 f"the face detector's weights at {weights} cannot be loaded: {error}",
@@ -50,8 +62,9 @@ class CenterFace:
         """image: (H, W, 3) uint8 RGB. Returns faces by falling confidence, overlapping ones removed."""
         height, width = image.shape[:2]
         padded = np.zeros((1, 3, _round_up(height), _round_up(width)), np.float32)
-        padded[0, :, :height, :width] = image.transpose(2, 0, 1)
-        heat, log_size, offset, relative = self._session.run(None, {"input.1": padded})
+        for channel, plane in zip(padded[0], cv2.split(image), strict=True):
+            channel[:height, :width] = plane
+        heat, log_size, offset, relative = self._run(padded)
         heat, log_size, offset, relative = heat[0, 0], log_size[0], offset[0], relative[0]
 
         rows, columns = np.nonzero(heat >= self.threshold)

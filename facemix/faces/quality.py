@@ -12,14 +12,13 @@ import cv2
 import numpy as np
 
 from facemix.errors import FaceError, FaceTooBlurred, FaceTooSmall, FaceTooTurned
-from facemix.faces.finder import roll_degrees
+from facemix.faces.finder import eye_distance, roll_degrees
 from facemix.faces.types import Face, Quality
 
 _MEASURED_SIDE = 128  # sharpness is measured at one size, whatever the model's crop
 # Rounding errors have a variance of 1/12 level squared per channel; luma (Rec. 601) keeps the sum of its squared
 # weights of that, and the Laplacian multiplies it by the sum of its own, 20.
 _ROUNDING_ENERGY = 20 * (0.299**2 + 0.587**2 + 0.114**2) / 12 / 255**2
-_TYPICAL_EYES_TO_MOUTH = 0.952  # of the inter-ocular distance, frontal; see TEMPLATE in align.py
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def measure(face: Face, crop: np.ndarray) -> Quality:
     luma = cv2.cvtColor(reduced, cv2.COLOR_RGB2GRAY) / 255
     quality = Quality(
         score=face.score,
-        face_pixels=_face_pixels(face.landmarks),
+        face_pixels=eye_distance(face),
         sharpness=_sharpness(luma),
         yaw=_yaw(face.landmarks),
         roll=roll_degrees(face.landmarks),
@@ -106,13 +105,6 @@ def _warnings(quality: Quality) -> list[tuple[str, str]]:
             )
         )
     return found
-
-
-def _face_pixels(landmarks: np.ndarray) -> float:
-    """Inter-ocular distance, or what it would be frontally: a turned head narrows it but not its height."""
-    eyes = float(np.linalg.norm(landmarks[1] - landmarks[0]))
-    eyes_to_mouth = float(np.linalg.norm(landmarks[:2].mean(0) - landmarks[3:].mean(0)))
-    return max(eyes, eyes_to_mouth / _TYPICAL_EYES_TO_MOUTH)
 
 
 def _yaw(landmarks: np.ndarray) -> float:

@@ -40,6 +40,24 @@ class FaceDetector(Protocol):
         ...
 
 
+class PixelSource(Protocol):
+    """A photograph that can be had in more than one size, so that no more of it is decoded than is needed.
+
+    Attributes:
+        width, height: in pixels of its full size, upright; all coordinates are in these.
+    """
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
+
+    def pixels(self, side: float) -> np.ndarray:
+        """(h, w, 3) uint8 RGB: the whole photograph, its longer side at least `side` pixels or its full size."""
+        ...
+
+
 @dataclass(frozen=True)
 class Quality:
     """What the gates measured on one face.

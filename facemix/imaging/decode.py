@@ -7,11 +7,14 @@ tried, and neither its warnings nor its global pixel limit take part in the deci
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from io import BytesIO
+from math import inf
 
 import numpy as np
-from PIL import AvifImagePlugin, Image, ImageChops, ImageCms, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import AvifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from facemix.errors import (
     FacemixError,
@@ -30,25 +33,14 @@ from facemix.imaging.headers import (
     read_jpeg,
     read_png,
     read_webp,
-    tiff_value,
 )
+from facemix.imaging.pixels import fit, on_its_side, to_pixels
 from facemix.imaging.sniff import Kind, sniff
 from facemix.settings import MEBIBYTE, Settings
 
 PIXEL_CEILING = 178_956_970  # beyond it Pillow refuses by itself, in words of its own
 
-_ORIENTATION_TAG = 0x0112
-_UPRIGHT = {
-    2: (Image.Transpose.FLIP_LEFT_RIGHT, "mirrored back"),
-    3: (Image.Transpose.ROTATE_180, "rotated upright"),
-    4: (Image.Transpose.FLIP_TOP_BOTTOM, "mirrored back"),
-    5: (Image.Transpose.TRANSPOSE, "rotated upright and mirrored back"),
-    6: (Image.Transpose.ROTATE_270, "rotated upright"),
-    7: (Image.Transpose.TRANSVERSE, "rotated upright and mirrored back"),
-    8: (Image.Transpose.ROTATE_90, "rotated upright"),
-}
 _READERS = {"JPEG": read_jpeg, "PNG": read_png, "WebP": read_webp}
-_PROFILE_SPACE = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 
 
 # Both serving and training reduce photographs to this before they look for faces: beyond it there is only memory to
@@ -102,7 +94,7 @@ class DecodedImage:
 
 
 def decode_image(data: bytes, limits: DecodeLimits = DecodeLimits(), *, where: str | None = None) -> DecodedImage:
-    """Decodes one photograph.
+    """Decodes one photograph, whole.
 
     Args:
         data: the untrusted bytes.
@@ -114,43 +106,102 @@ def decode_image(data: bytes, limits: DecodeLimits = DecodeLimits(), *, where: s
             names say.
         InstallationError: HEIC is allowed, but its decoder is not installed.
     """
+    photo = Photograph(data, limits, where=where)
+    return DecodedImage(photo.pixels(), photo.format, photo.notes)
+
+
+class Photograph:
+    """Accepted bytes, decoded only when pixels are asked for and no larger than that.
+
+    A JPEG gives its half, quarter or eighth for a fraction of the time of the whole; other formats are decoded whole.
+    Not for several threads at once.
+
+    Args:
+        data: the untrusted bytes.
+        limits: what is accepted; checked here, before any pixel is decoded.
+        where: which input this is; every error carries it.
+        gate: entered around each decoding, to bound how many run at once.
+
+    Attributes:
+        width, height: of the upright photograph in pixels, reduced to `limits.max_side`. Its full size.
+        format: see `DecodedImage`.
+        notes: see `DecodedImage`; empty until pixels were asked for.
+
+    Raises:
+        FacemixError: what `decode_image` raises; damage may show only in `pixels`.
+    """
+
+    def __init__(
+        self,
+        data: bytes,
+        limits: DecodeLimits = DecodeLimits(),
+        *,
+        where: str | None = None,
+        gate: AbstractContextManager[object] | None = None,
+    ) -> None:
+        self._where, self._gate = where, gate or nullcontext()
+        self._size: tuple[int, int] | None = None
+        self._image: Image.Image | None = None
+        self._pixels: np.ndarray | None = None
+        self.notes: tuple[str, ...] = ()
+        with _named(where):
+            self.format: Kind = _accepted_kind(data, limits)
+        with self._refusals():
+            if self.format in _READERS:
+                self._header = _READERS[self.format](data)
+            else:
+                self._image = _open(self.format, data)  # parses the container; no pixels yet
+                self._header = _header_of(self._image)
+            self._size = self._header.width, self._header.height
+            _check_size(*self._size, limits)
+            self._accepted = fit(*self._size, limits.max_side or max(self._size))
+            turned = on_its_side(self._header.exif)
+            self.width, self.height = self._accepted[::-1] if turned else self._accepted
+
+    def pixels(self, side: float = inf) -> np.ndarray:
+        """(h, w, 3) uint8 RGB, upright: the whole photograph, its longer side at least `side` pixels or its full size.
+
+        What is there already is given again where it is large enough; the bytes and the calls decide, nothing else.
+        """
+        if self._pixels is None or max(self._pixels.shape[:2]) < min(side, max(self._accepted)):
+            with self._gate, self._refusals():
+                self._pixels, self.notes = self._decode(side)
+        return self._pixels
+
+    def _decode(self, side: float) -> tuple[np.ndarray, tuple[str, ...]]:
+        image, self._image = self._image or _open(self.format, self._header.payload), None
+        if image.size != self._size:
+            raise _undecodable(self.format)
+        return to_pixels(image, self._header, self.format, self._accepted, side)
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Whatever goes wrong on the way from bytes to pixels becomes a typed refusal that says where."""
+        with _named(self._where):
+            try:
+                yield
+            except FacemixError:
+                raise
+            except (MemoryError, Image.DecompressionBombError) as error:
+                shape = f"an image of {self._size[0]} x {self._size[1]} pixels" if self._size else f"the {self.format}"
+                raise ImageTooManyPixels(
+                    f"{shape} cannot be decoded here: it needs more memory than there is",
+                    hint="reduce the photograph to fewer pixels and send it again",
+                ) from error
+            except Exception as error:
+                # Hostile bytes have made Pillow raise nearly every built-in exception; all mean the same here.
+                raise _undecodable(self.format) from error
+
+
+@contextmanager
+def _named(where: str | None) -> Iterator[None]:
+    """Puts the name of the input on every error about it."""
     try:
-        return _decode(data, limits)
+        yield
     except FacemixError as error:
         if where is not None:
             error.at(where)
         raise
-
-
-def _decode(data: bytes, limits: DecodeLimits) -> DecodedImage:
-    kind = _accepted_kind(data, limits)
-    size = None
-    try:
-        if kind in _READERS:
-            header = _READERS[kind](data)
-            size = header.width, header.height
-            _check_size(*size, limits)
-            image = _open(kind, header.payload)
-            if image.size != size:
-                raise _undecodable(kind)
-        else:
-            image = _open(kind, data)  # parses the container; no pixels yet
-            size = image.size
-            _check_size(*size, limits)
-            header = _header_of(image)
-        pixels, notes = _to_pixels(image, header, kind, limits.max_side)
-    except FacemixError:
-        raise
-    except (MemoryError, Image.DecompressionBombError) as error:
-        shape = f"an image of {size[0]} x {size[1]} pixels" if size else f"the {kind}"
-        raise ImageTooManyPixels(
-            f"{shape} cannot be decoded here: it needs more memory than there is",
-            hint="reduce the photograph to fewer pixels and send it again",
-        ) from error
-    except Exception as error:
-        # Hostile bytes have made Pillow raise nearly every built-in exception; all mean the same here.
-        raise _undecodable(kind) from error
-    return DecodedImage(pixels, kind, notes)
 
 
 def _accepted_kind(data: bytes, limits: DecodeLimits) -> Kind:
@@ -247,102 +298,3 @@ def _header_of(image: Image.Image) -> Header:
 
 def _undecodable(kind: str) -> ImageCorrupt:
     return ImageCorrupt(f"the {kind} cannot be decoded: it is damaged or cut short", hint=SAVE_AGAIN)
-
-
-# --- pixels ------------------------------------------------------------------------------------------------
-
-
-def _to_pixels(
-    image: Image.Image, header: Header, kind: str, max_side: int | None
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    notes = list(header.notes)
-    if header.frames > 1:
-        notes.append(f"the first of {header.frames} frames was used")
-    if max_side is not None and kind == "JPEG":
-        image.draft(None, _fit(header.width, header.height, max_side))
-    image.load()
-    if image.mode == "CMYK" and not header.inverted:
-        image = ImageChops.invert(image)  # the plugin takes every file for an Adobe one
-    image = _flatten(image, header.bits, notes)
-    if max_side is not None and max(header.width, header.height) > max_side:
-        width, height = _fit(header.width, header.height, max_side)
-        image = image.resize((width, height), Image.Resampling.BOX)
-        notes.append(f"reduced from {header.width} x {header.height} to {width} x {height} pixels")
-    image = _to_srgb(image, header.icc, notes)
-    image = _turn_upright(image, header.exif, notes)
-    return np.array(image), tuple(notes)
-
-
-def _fit(width: int, height: int, max_side: int) -> tuple[int, int]:
-    longer = max(width, height)
-    if longer <= max_side:
-        return width, height
-    return max(1, round(width * max_side / longer)), max(1, round(height * max_side / longer))
-
-
-def _flatten(image: Image.Image, bits: int, notes: list[str]) -> Image.Image:
-    """Brings any mode to 8 bits without alpha: mode L, RGB or CMYK."""
-    if bits == 16:
-        notes.append("converted from 16 bits per channel")
-    if image.mode.startswith("I"):
-        # Pillow's own conversion clips at 255 instead of scaling.
-        values = np.asarray(image).clip(0, 65535).astype(np.uint32)
-        image = Image.fromarray(((values + 128) // 257).astype(np.uint8))
-    if image.has_transparency_data:
-        return _on_white(image, notes)
-    if image.mode in ("L", "RGB", "CMYK"):
-        return image
-    return image.convert("L" if image.mode in ("1", "LA", "La") else "RGB")
-
-
-def _on_white(image: Image.Image, notes: list[str]) -> Image.Image:
-    if image.mode != "LA":
-        image = image.convert("RGBA")
-    alpha = image.getchannel("A")
-    mode, white = ("L", 255) if image.mode == "LA" else ("RGB", (255, 255, 255))
-    opaque = image.convert(mode)
-    if alpha.getextrema()[0] == 255:
-        return opaque
-    flat = Image.new(mode, image.size, white)
-    flat.paste(opaque, mask=alpha)
-    notes.append("transparent parts were put on white")
-    return flat
-
-
-def _to_srgb(image: Image.Image, icc: bytes | None, notes: list[str]) -> Image.Image:
-    if icc is not None:
-        try:
-            converted, said = _apply_profile(image, icc)
-        except Exception:  # whatever a broken profile makes of the library, the pixels are still good
-            converted, said = None, "its colour profile cannot be read and was ignored"
-        if said:
-            notes.append(said)
-        if converted is not None:
-            return converted
-    if image.mode == "CMYK":
-        notes.append("converted from CMYK")
-    return image.convert("RGB")
-
-
-def _apply_profile(image: Image.Image, icc: bytes) -> tuple[Image.Image | None, str | None]:
-    profile = ImageCms.ImageCmsProfile(BytesIO(icc))
-    space = profile.profile.xcolor_space.strip()
-    if space != _PROFILE_SPACE[image.mode]:
-        return None, f"its colour profile is for {space} and was ignored"
-    name = " ".join((profile.profile.profile_description or "unnamed").split())[:60]
-    if name.lower().startswith("srgb"):
-        return None, None  # nearly every camera; converting would only add rounding
-    converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    return converted, f"colours were converted from the profile {name!r} to sRGB"
-
-
-def _turn_upright(image: Image.Image, exif: bytes | None, notes: list[str]) -> Image.Image:
-    orientation = tiff_value(exif, _ORIENTATION_TAG) if exif else None
-    if orientation is None or orientation in (0, 1):  # some programs write 0 for "not known"
-        return image
-    if orientation not in _UPRIGHT:
-        notes.append(f"its EXIF orientation is {orientation}, which means nothing, and was ignored")
-        return image
-    method, done = _UPRIGHT[orientation]
-    notes.append(f"{done} by its EXIF orientation")
-    return image.transpose(method)

@@ -18,12 +18,11 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from facemix.errors import DeadlineExceeded, FaceChoiceInvalid, FacemixError, FaceNotFound, RecipeInvalid
-from facemix.faces.align import Alignment
+from facemix.errors import DeadlineExceeded, FaceChoiceInvalid, FacemixError, RecipeInvalid
 from facemix.faces.centerface import CenterFace
 from facemix.faces.finder import FaceFinder
-from facemix.faces.quality import measure, refusal
-from facemix.imaging.decode import WORKING_SIDE, DecodeLimits, decode_image
+from facemix.faces.look import look
+from facemix.imaging.decode import WORKING_SIDE, DecodeLimits
 from facemix.mixing.interpolation import interpolate
 from facemix.mixing.recipe import (
     MOST_VIVID,
@@ -43,7 +42,6 @@ from facemix.serving.pool import Pool
 from facemix.serving.tuning import cores
 from facemix.serving.types import (
     Cost,
-    FoundFace,
     FoundPhoto,
     MixResult,
     ParentFace,
@@ -236,21 +234,8 @@ class Mixer:
         return await self._writer.run(lambda: hashlib.sha256(data).hexdigest())
 
     def _look(self, data: bytes, digest: str) -> FoundPhoto:
-        with self._decoders:
-            image = decode_image(data, self._limits)
-        faces = self._finder.find(image.pixels)
-        if not faces:
-            raise FaceNotFound(
-                f"no face was found in this photo of {image.pixels.shape[1]} x {image.pixels.shape[0]} pixels",
-                hint="use a photo that shows one face clearly, from the front, well lit and not covered",
-            )
-        found = []
-        for index, face in enumerate(faces):
-            crop = Alignment.from_landmarks(face.landmarks, self.crop_size).crop(image.pixels)
-            quality = measure(face, crop)
-            found.append(FoundFace(index, face, quality, crop, refusal(quality)))
-        height, width = image.pixels.shape[:2]
-        return FoundPhoto(width, height, digest, image.notes, tuple(found))
+        seen = look(data, self._limits, self._finder, self.crop_size, gate=self._decoders)
+        return FoundPhoto(seen.width, seen.height, digest, seen.notes, seen.faces)
 
     async def _choose(self, parent: PhotoInput, deadline: float | None) -> ParentFace:
         photo = await self.find_faces(parent, deadline=deadline)
@@ -405,7 +390,8 @@ def mixer_from_settings(settings: Settings, observer: Observer | None = None) ->
     limits = DecodeLimits(**{**limits.__dict__, "max_side": WORKING_SIDE})
     return Mixer(
         engine_from_settings(settings, observer),
-        FaceFinder(CenterFace(threads=1)),  # photographs, not parts of one, are what runs in parallel
+        # Photographs, not parts of one, are what runs in parallel.
+        FaceFinder(CenterFace(threads=1, runner=settings.detector)),
         limits=limits,
         max_parents=settings.max_parents,
         max_steps=settings.max_steps,

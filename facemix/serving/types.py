@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from facemix.faces.types import Face, Quality
+from facemix.faces.look import FoundFace
 from facemix.mixing.recipe import Recipe
 
 
@@ -38,21 +38,6 @@ class SampleInput:
 
 
 ParentInput = PhotoInput | SampleInput
-
-
-@dataclass(frozen=True)
-class FoundFace:
-    """One face of a photograph, with what the gates say of it.
-
-    `crop` is the aligned square crop, (S, S, 3) uint8 RGB. `refusal` holds the error that mixing this face
-    would raise, or None.
-    """
-
-    index: int
-    face: Face
-    quality: Quality
-    crop: np.ndarray
-    refusal: Exception | None = None
 
 
 @dataclass(frozen=True)

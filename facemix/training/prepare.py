@@ -32,12 +32,12 @@ import numpy as np
 from PIL import Image
 
 from facemix import __version__
-from facemix.errors import DatasetError, FaceError, FacemixError, FaceNotFound
-from facemix.faces.align import TEMPLATE, Alignment
+from facemix.errors import DatasetError, FacemixError
+from facemix.faces.align import TEMPLATE
 from facemix.faces.centerface import CenterFace
 from facemix.faces.finder import FaceFinder
-from facemix.faces.quality import measure, refusal
-from facemix.imaging.decode import WORKING_SIDE, DecodeLimits, decode_image
+from facemix.faces.look import look
+from facemix.imaging.decode import WORKING_SIDE, DecodeLimits
 from facemix.settings import MEBIBYTE
 from facemix.training.split import SPLIT_RULE, THUMBNAIL_SIDE, assign_splits
 
@@ -165,30 +165,26 @@ def _prepare_one(path: Path, name: str, options: PrepareOptions) -> tuple[dict[s
     try:
         data = path.read_bytes()
         row["sha256"] = hashlib.sha256(data).hexdigest()
-        image = decode_image(data, options.limits)
-        faces = _shared_finder().find(image.pixels)
-        if not faces:
-            raise FaceNotFound("no face was found", hint="use a photo that shows one face clearly")
-        crop = Alignment.from_landmarks(faces[0].landmarks, options.crop_size).crop(image.pixels)
-        quality = measure(faces[0], crop)
-        row["faces"] = len(faces)
-        row["landmarks"] = [[round(float(value), 2) for value in point] for point in faces[0].landmarks]
+        # What serving calls, too: crops of one photograph are the same here and there.
+        seen = look(data, options.limits, _shared_finder(), options.crop_size)
+        largest = seen.faces[0]
+        row["faces"] = len(seen.faces)
+        row["landmarks"] = [[round(float(value), 2) for value in point] for point in largest.face.landmarks]
         row["quality"] = {
-            name: round(float(getattr(quality, name)), 5)
+            name: round(float(getattr(largest.quality, name)), 5)
             for name in ("score", "face_pixels", "sharpness", "yaw", "roll", "brightness")
         }
-        refused: FaceError | None = refusal(quality)
-        if refused is not None:
-            raise refused
+        if largest.refusal is not None:
+            raise largest.refusal
     except FacemixError as error:
         row["refused"] = error.code
         return row, None
     except OSError as error:
         row["refused"] = f"unreadable: {error.strerror}"
         return row, None
-    row["thumbnail"] = _thumbnail(crop)
+    row["thumbnail"] = _thumbnail(largest.crop)
     buffer = io.BytesIO()
-    Image.fromarray(crop).save(buffer, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
+    Image.fromarray(largest.crop).save(buffer, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
     return row, buffer.getvalue()
 
 

@@ -225,6 +225,8 @@ def _faces_file(found: FoundPhoto, request: Request) -> Response:
             "the page /docs describes every field",
             where="number",
         ),
+        401: openapi.UNKNOWN_KEY,
+        429: openapi.TOO_MANY,
         500: openapi.INTERNAL,
         503: openapi.UNAVAILABLE,
     },

@@ -20,10 +20,14 @@ DESCRIPTION = """\
 Two or more faces in, one blended face out.
 
 * Weights are shares: 0 gives the first parent's own reconstruction, 1 the second's.
-* The same photos, weights and model give the same picture, bit for bit before encoding.
+* The same photos, weights and model give the same picture; between requests and machines it may differ by rounding.
 * Every answer carries `X-Request-Id`; send your own to have it taken over.
 * Every refusal is an RFC 9457 problem document with a stable `code` and a `hint`.
-* Photographs are kept in memory while a request is worked on, and not at all afterwards.
+* Photographs are kept in memory while a request is worked on, what was found in them (aligned squares, latents) for
+  some minutes more, nothing on disk.
+* A key (`Authorization: Bearer ...`) is not needed; it has a rate of its own.
+* `X-Facemix-Deadline: 2.5` asks to be refused rather than to wait longer than so many seconds for the model.
+* `Server-Timing` says where the time went: `look` (bytes to crops), `encode`, `decode`, `write`.
 """
 
 SCHEMAS: tuple[type[BaseModel], ...] = (
@@ -138,11 +142,26 @@ INTERNAL = problem(
     "facemix met an error that it did not expect",
     "try again; if it stays, give the request id to whoever runs this server: its log says more",
 )
+UNKNOWN_KEY = problem(
+    "The Authorization header holds a key that was never given out, or has been revoked.",
+    errors.KeyUnknown,
+    "the key in the Authorization header is not known",
+    "check the key, ask the operator for one, or leave the header out",
+)
+TOO_MANY = problem(
+    "More requests than this key or address may send; `Retry-After` says when to try again.",
+    errors.RateLimited,
+    "this address sent more requests than 600 per 1 minute",
+    "try again in 17 seconds",
+)
+TOO_MANY["headers"] = UNAVAILABLE["headers"]
 UPLOAD_ERRORS: dict[int | str, dict[str, Any]] = {
+    401: UNKNOWN_KEY,
     408: TIMEOUT,
     413: TOO_LARGE,
     415: UNSUPPORTED,
     422: UNPROCESSABLE,
+    429: TOO_MANY,
     500: INTERNAL,
     503: UNAVAILABLE,
 }
@@ -174,13 +193,22 @@ _WEIGHT = {
 _STEPS = {"type": "integer", "minimum": 3, "description": "frames, both ends included"}
 
 
+_DEADLINE = {
+    "name": "X-Facemix-Deadline",
+    "in": "header",
+    "required": False,
+    "description": "seconds that the request may wait for the model; at most what the operator allows",
+    "schema": {"type": "number", "exclusiveMinimum": 0},
+}
+
+
 def request_body(form: dict[str, Any], body: type[BaseModel] | None = None) -> dict[str, Any]:
     content: dict[str, Any] = {
         "multipart/form-data": {"schema": {"type": "object", "properties": form, "additionalProperties": False}}
     }
     if body is not None:
         content["application/json"] = json_content(body)
-    return {"requestBody": {"required": True, "content": content}}
+    return {"requestBody": {"required": True, "content": content}, "parameters": [_DEADLINE]}
 
 
 MIX_BODY = request_body({**_PAIR_PROPERTIES, "weight": _WEIGHT}, schemas.MixBody)

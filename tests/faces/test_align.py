@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facemix.faces.align import TEMPLATE, Alignment, apply, similarity
+from facemix.faces.align import DETAIL, TEMPLATE, Alignment, apply, similarity
 
 # An upright face with eyes 44 pixels apart.
 FACE = np.array([[203, 102], [247, 104], [226, 126], [207, 144], [243, 145]], np.float64)
@@ -185,3 +185,24 @@ def test_the_photograph_is_not_changed(astronaut):
     before = astronaut.copy()
     Alignment.from_landmarks(FACE, 128).crop(astronaut)  # read-only: writing would also raise
     assert np.array_equal(astronaut, before)
+
+
+def test_a_crop_of_a_photograph_asks_for_the_pixels_it_needs(astronaut):
+    large = cv2.resize(astronaut, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+
+    class Asked:
+        width = height = 2048
+
+        def pixels(self, side):
+            self.side = side
+            return astronaut if side <= 512 else large
+
+    photo, alignment = Asked(), Alignment.from_landmarks(FACE * 4, 64)
+    crop = alignment.crop_of(photo)
+    assert photo.side == pytest.approx(2048 * alignment.scale * DETAIL)
+    assert np.array_equal(crop, Alignment.from_landmarks(FACE, 64).crop(astronaut))
+    assert np.abs(crop.astype(int) - alignment.crop(large)).mean() < 1.5
+    alignment.resized(256).crop_of(photo)
+    assert photo.side > 512
+    alignment.crop_of(photo, detail=float("inf"))
+    assert photo.side == 2048

@@ -5,7 +5,7 @@ from skimage import data
 
 from facemix.faces import finder as module
 from facemix.faces.align import TEMPLATE
-from facemix.faces.finder import ACCEPT, MAX_FACES, FaceFinder, roll_degrees
+from facemix.faces.finder import ACCEPT, MAX_FACES, THOROUGH, FaceFinder, Search, eye_distance, roll_degrees
 from facemix.faces.types import Face
 
 EYES = np.array([[203, 102], [247, 104]])
@@ -208,3 +208,97 @@ def test_roll_is_the_angle_from_the_eyes_to_the_mouth(degrees):
     angle = np.radians(degrees)
     matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     assert roll_degrees(face_at(0, 0).landmarks @ matrix.T) == pytest.approx(degrees, abs=1e-3)
+
+
+# --- what is not looked at ---------------------------------------------------------------------------------
+
+
+class Shapes(Marks):
+    """Remembers how large the views were; sees no face with eyes closer than 12 pixels."""
+
+    def __init__(self):
+        super().__init__()
+        self.views = []
+
+    def detect(self, image):
+        self.views.append(max(image.shape[:2]))
+        return [face for face in super().detect(image) if eye_distance(face) >= 12]
+
+
+QUICK = Search()
+
+
+def views_of(image, search=QUICK):
+    """The views of the whole photograph, without the looks at candidates, and what was found."""
+    detector = Shapes()
+    faces = FaceFinder(detector, search).find(image)
+    return [side for side in detector.views if side >= 256], faces
+
+
+def test_one_large_face_is_found_in_the_small_view_alone():
+    views, faces = views_of(with_marks((400, 300, 60), shape=(600, 900)))
+    assert len(faces) == 1
+    assert views == [320]
+
+
+def test_a_face_that_may_have_company_is_looked_at_in_the_large_view_too():
+    views, faces = views_of(with_marks((400, 300, 30), (700, 300, 9), shape=(600, 900)))
+    assert len(faces) == 2
+    assert views == [320, 640]
+
+
+def test_several_faces_are_a_group_and_looked_at_again_without_doubling_them():
+    places = [(200, 300, 60), (600, 300, 55), (800, 500, 10)]
+    views, faces = views_of(with_marks(*places, shape=(600, 900)))
+    assert [round(eye_distance(face) / 10) for face in faces] == [12, 11, 2]
+    assert views == [320, 640]
+
+
+def test_in_a_small_photograph_nothing_worth_finding_is_missed_in_the_small_view():
+    views, faces = views_of(with_marks((150, 150, 10), shape=(300, 370)))
+    assert len(faces) == 1
+    assert views == [320]
+
+
+def test_the_thorough_search_begins_with_the_large_view():
+    views, faces = views_of(with_marks((400, 300, 60), shape=(600, 900)), THOROUGH)
+    assert len(faces) == 1
+    assert views == [640]
+
+
+def test_a_photograph_is_asked_for_no_more_pixels_than_are_looked_at(astronaut):
+    class Asked:
+        width = height = 512
+        sides = ()
+
+        def pixels(self, side):
+            self.sides += (side,)
+            return astronaut
+
+    photo, whole = Asked(), Asked()
+    detector = Marks()
+    FaceFinder(detector).find(photo)
+    FaceFinder(detector, THOROUGH).find(whole)
+    assert photo.sides[0] == 320
+    assert whole.sides[0] == 512
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_landmarks_do_not_depend_on_how_the_pixels_are_had(finder, astronaut, factor):
+    large = cv2.resize(astronaut, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+
+    class Reduced:
+        width = height = 512 * factor
+
+        def pixels(self, side):
+            return astronaut if side <= 512 else large
+
+    (found,), (expected,) = finder.find(Reduced()), finder.find(large)
+    assert np.abs(found.landmarks - expected.landmarks).max() < 0.03 * eye_distance(expected)
+
+
+def test_eyes_of_a_turned_head_count_by_their_distance_to_the_mouth():
+    frontal = face_at(0, 0)
+    turned = Face(frontal.box, frontal.landmarks * np.float32([0.4, 1]), 0.9)
+    assert eye_distance(frontal) == pytest.approx(40, abs=0.1)
+    assert eye_distance(turned) == pytest.approx(40, abs=0.5)

@@ -21,7 +21,7 @@ from facemix.errors import (
     ImageUnsupported,
     InstallationError,
 )
-from facemix.imaging.decode import PIXEL_CEILING, DecodeLimits, decode_image
+from facemix.imaging.decode import PIXEL_CEILING, DecodeLimits, Photograph, decode_image
 from facemix.settings import Settings
 
 EVERYTHING = DecodeLimits(allow_heif=True, allow_avif=True)
@@ -516,3 +516,90 @@ def test_mutated_png_chunks_with_right_checksums_get_an_answer(name, data):
         parts.append(files.png_chunk(kind, bytes(body)))
         at += 12 + length
     answers(b"".join(parts))
+
+
+# --- no more of it than is asked for -----------------------------------------------------------------------
+
+
+LARGE = scene(803, 602)  # divided by none of the scales
+
+
+@pytest.mark.parametrize(("side", "given"), [(1, 101), (100, 101), (102, 201), (300, 402), (401, 402), (403, 803)])
+def test_a_jpeg_is_decoded_no_larger_than_it_is_asked_for(side, given):
+    photo = Photograph(files.jpeg(LARGE))
+    pixels = photo.pixels(side)
+    assert (photo.width, photo.height) == (803, 602)
+    assert max(pixels.shape[:2]) == given
+    reduced = np.array(Image.fromarray(LARGE).resize(pixels.shape[1::-1], Image.Resampling.BOX))
+    assert np.abs(pixels.astype(int) - reduced).mean() < 3
+
+
+def test_more_is_decoded_when_more_is_asked_for_and_never_less():
+    photo = Photograph(files.jpeg(LARGE))
+    sizes = [photo.pixels(side).shape[1] for side in (100, 200, 50, 500, 100)]
+    assert sizes == [101, 201, 201, 803, 803]
+    assert photo.pixels() is photo.pixels(5000)
+    np.testing.assert_array_equal(photo.pixels(), decode_image(files.jpeg(LARGE)).pixels)
+
+
+@pytest.mark.parametrize("build", [files.png, files.webp, files.heic, files.avif])
+def test_other_formats_are_decoded_whole(build):
+    assert Photograph(build(LARGE), EVERYTHING).pixels(10).shape == LARGE.shape
+
+
+@pytest.mark.parametrize("orientation", files.ORIENTATIONS)
+@pytest.mark.parametrize("side", [100, 1000])
+def test_a_reduced_photograph_is_upright_and_so_are_its_sides(orientation, side):
+    photo = Photograph(files.sideways_jpeg(LARGE, orientation))
+    pixels = photo.pixels(side)
+    assert (photo.width, photo.height) == (803, 602)
+    assert pixels.shape[1] > pixels.shape[0]
+    blue = pixels[: pixels.shape[0] // 4, : pixels.shape[1] // 4, 2]
+    assert blue.mean() > 200 > 50 > pixels[pixels.shape[0] // 2 :, :, 2].mean()
+
+
+def test_max_side_is_the_full_size_and_less_can_be_had():
+    photo = Photograph(files.jpeg(LARGE), DecodeLimits(max_side=600))
+    assert (photo.width, photo.height) == (600, 450)
+    assert photo.pixels(100).shape == (76, 101, 3)
+    assert photo.notes == ("reduced from 803 x 602 to 600 x 450 pixels",)
+    assert photo.pixels(450).shape == (450, 600, 3)
+    assert photo.notes == ("reduced from 803 x 602 to 600 x 450 pixels",)
+    np.testing.assert_array_equal(photo.pixels(), decode_image(files.jpeg(LARGE), DecodeLimits(max_side=600)).pixels)
+
+
+def test_what_the_header_shows_is_refused_before_any_pixel(monkeypatch):
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("pixels were decoded"))
+    with pytest.raises(ImageTooManyPixels) as refused:
+        Photograph(files.jpeg(LARGE), DecodeLimits(max_pixels=1000), where="a")
+    assert refused.value.where == "a"
+
+
+def test_damage_behind_the_header_shows_with_the_pixels(monkeypatch):
+    def broken(self):
+        raise SyntaxError("broken data stream")
+
+    photo = Photograph(files.jpeg(LARGE), where="a")
+    monkeypatch.setattr(ImageFile.ImageFile, "load", broken)
+    for side in (100, 1000):
+        with pytest.raises(ImageCorrupt) as refused:
+            photo.pixels(side)
+        assert refused.value.where == "a"
+
+
+def test_each_decoding_passes_the_gate():
+    class Gate:
+        entered = 0
+
+        def __enter__(self):
+            self.entered += 1
+
+        def __exit__(self, *_):
+            pass
+
+    gate = Gate()
+    photo = Photograph(files.jpeg(LARGE), gate=gate)
+    assert gate.entered == 0
+    for side in (100, 100, 800, 800):
+        photo.pixels(side)
+    assert gate.entered == 2

@@ -105,3 +105,9 @@ def test_a_picture_longer_than_its_format_can_hold_is_refused(media_type, longes
     for shape in ((1, longest + 1, 3), (longest + 1, 1, 3)):
         with pytest.raises(RequestInvalid, match=f"{longest:,} on a side"):
             encode_image(np.zeros(shape, np.uint8), media_type)
+
+
+@pytest.mark.parametrize(("quality", "blocks"), [(89, 16), (90, 8)])
+def test_colour_is_kept_at_full_resolution_from_ninety_up(quality, blocks):
+    with Image.open(BytesIO(encode_image(scene(), "image/jpeg", quality=quality))) as image:
+        assert image.layer[0][1] * 8 == blocks

@@ -1,0 +1,97 @@
+"""From untrusted bytes to every face with its crop: one function, so that whoever asks looks in the same way.
+
+A JPEG is decoded no larger than detection and the crops need: most portraits of twelve megapixels at a quarter or a
+half, and only where a face is small in its photograph once more and larger. Coordinates and figures are always in
+pixels of the upright photograph in its full size.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import numpy as np
+
+from facemix.errors import FaceError, FaceNotFound
+from facemix.faces.align import Alignment
+from facemix.faces.finder import FaceFinder
+from facemix.faces.quality import measure, refusal
+from facemix.faces.types import Face, Quality
+from facemix.imaging.decode import DecodeLimits, Photograph
+
+# A JPEG costs nearly as much at an eighth as at a quarter; what the looks at most portraits need is decoded at once.
+_FIRST_SIDE = 640
+
+
+@dataclass(frozen=True)
+class FoundFace:
+    """One face of a photograph, with what the gates say of it.
+
+    `crop` is the aligned square crop, (S, S, 3) uint8 RGB. `refusal` holds the error that mixing this face
+    would raise, or None.
+    """
+
+    index: int
+    face: Face
+    quality: Quality
+    crop: np.ndarray
+    refusal: FaceError | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen in one photograph.
+
+    Attributes:
+        width, height: of the upright photograph in its full size (at most `DecodeLimits.max_side`).
+        notes: what was done to decode it, one plain sentence each.
+        faces: largest first, at least one.
+    """
+
+    width: int
+    height: int
+    notes: tuple[str, ...]
+    faces: tuple[FoundFace, ...]
+
+
+def look(
+    data: bytes,
+    limits: DecodeLimits,
+    finder: FaceFinder,
+    crop_size: int,
+    *,
+    where: str | None = None,
+    gate: AbstractContextManager[object] | None = None,
+) -> Look:
+    """All faces of a photograph, largest first, with their crops and what the gates say.
+
+    Args:
+        data: the untrusted bytes.
+        limits: what is accepted.
+        finder: finds the faces.
+        crop_size: side of the crops in pixels.
+        where: which input this is; every error carries it.
+        gate: entered around each decoding, to bound how many run at once. Entered more than once, so it must be
+            reusable: a lock or a semaphore is.
+
+    Raises:
+        ImageError: the bytes are no usable image.
+        FaceNotFound: there is no face in it.
+    """
+    photo = Photograph(data, limits, where=where, gate=gate)
+    photo.pixels(_FIRST_SIDE)
+    faces = finder.find(photo)
+    if not faces:
+        error = FaceNotFound(
+            f"no face was found in this photo of {photo.width} x {photo.height} pixels",
+            hint="use a photo that shows one face clearly, from the front, well lit and not covered",
+        )
+        if where is not None:
+            error.at(where)
+        raise error
+    found = []
+    for index, face in enumerate(faces):
+        crop = Alignment.from_landmarks(face.landmarks, crop_size).crop_of(photo)
+        quality = measure(face, crop)
+        found.append(FoundFace(index, face, quality, crop, refusal(quality)))
+    return Look(photo.width, photo.height, photo.notes, tuple(found))
