@@ -7,7 +7,7 @@ PIP_ARGS ?=
 CONSTRAINTS := .ci/constraints.txt
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c $(CONSTRAINTS)
 
-.PHONY: serve test lint check doctor examples cards clean
+.PHONY: serve test lint check doctor examples cards bench drill-overload drill-slow performance clean
 
 serve: $(VENV)/.serve
 	$(VENV)/bin/facemix serve
@@ -34,6 +34,27 @@ cards: $(VENV)/.test
 	$(if $(DATA),$(VENV)/bin/python -m benchmarks.failures $(DATA))
 	$(VENV)/bin/python -m benchmarks.curve
 	$(VENV)/bin/python -m benchmarks.cards
+
+# Measures everything again and writes docs/performance.md and docs/scaling.md; about 20 minutes, with nothing else running.
+# LITSERVE: an interpreter that can import litserve beside facemix. Ray is compared where it is installed.
+bench: $(VENV)/.test
+	$(VENV)/bin/python -m benchmarks.bench_model --out benchmarks/results/model.json
+	$(VENV)/bin/python -m benchmarks.bench_photos --out benchmarks/results/photos.json
+	$(VENV)/bin/python -m benchmarks.bench_serve $(if $(LITSERVE),--litserve $(LITSERVE))
+	$(VENV)/bin/python -m benchmarks.bench_scrub
+	$(VENV)/bin/python -m benchmarks.bench_scale
+	$(VENV)/bin/python -m benchmarks.performance
+
+# Ten minutes of twice the capacity, on loopback.
+drill-overload: $(VENV)/.test
+	$(VENV)/bin/python -m benchmarks.drills overload --seconds 600
+
+# Slow headers, bodies and readers beside an honest client, on loopback.
+drill-slow: $(VENV)/.test
+	$(VENV)/bin/python -m benchmarks.drill_slow --clients 1200 --seconds 45
+
+performance: $(VENV)/.test
+	$(VENV)/bin/python -m benchmarks.performance
 
 clean:
 	rm -rf $(VENV)

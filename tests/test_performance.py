@@ -8,6 +8,8 @@ import re
 import pytest
 
 from benchmarks import performance
+from benchmarks.aims import aims
+from benchmarks.engines import OURS
 from benchmarks.record import RESULTS
 
 MACHINE = {"cpu": "processor X", "cores": 2, "gpu": None, "torch": "2", "commit": "abc", "date": "2026-01-02T03:04:05"}
@@ -51,7 +53,7 @@ def overload(seconds):
 
 def serve():
     engines = {
-        performance.OURS: {"left_out": None, "turns": 3, "rows": serve_rows(0.97)},
+        OURS: {"left_out": None, "turns": 3, "rows": serve_rows(0.97)},
         "thread pool": {"left_out": None, "turns": 1, "rows": serve_rows(0.8)},
         "LitServe": {"left_out": "not installed", "turns": 0, "rows": []},
     }
@@ -144,7 +146,7 @@ def edit(folder, file, place, value):
 
 
 def verdicts(folder) -> dict[str, bool | None]:
-    return {one["words"]: one["reached"] for one in performance.aims(performance.read(folder))}
+    return {one["words"]: one["reached"] for one in aims(performance.read(folder))}
 
 
 def verdict(folder, start: str) -> bool | None:

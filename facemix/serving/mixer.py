@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -237,7 +237,9 @@ class Mixer:
         seen = look(data, self._limits, self._finder, self.crop_size, gate=self._decoders)
         return FoundPhoto(seen.width, seen.height, digest, seen.notes, seen.faces)
 
-    async def _choose(self, parent: PhotoInput, deadline: float | None) -> ParentFace:
+    async def _choose(self, parent: ParentInput, deadline: float | None) -> ParentFace:
+        if not isinstance(parent, PhotoInput):
+            return ParentFace(parent.where, None, None)
         photo = await self.find_faces(parent, deadline=deadline)
         with _named(parent.where):
             index = parent.face or 0
@@ -257,26 +259,21 @@ class Mixer:
         self, parents: Sequence[ParentInput], seed: int, deadline: float | None, bill: _Bill
     ) -> tuple[tuple[ParentFace, ...], torch.Tensor]:
         """All parents at once: what was used of each, and their latents, (N, Z)."""
-        tasks = [asyncio.ensure_future(self._parent(parent, seed, deadline, bill)) for parent in parents]
-        try:
-            # One by one, so that of two bad photographs the first is named, whichever was looked at sooner.
-            found = [await task for task in tasks]
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        return tuple(face for face, _ in found), torch.stack([z for _, z in found])
-
-    async def _parent(
-        self, parent: ParentInput, seed: int, deadline: float | None, bill: _Bill
-    ) -> tuple[ParentFace, torch.Tensor]:
-        if not isinstance(parent, PhotoInput):
-            return ParentFace(parent.where, None, None), self.engine.draw(parent.number, seed=seed)
         with bill.stage("look"):
-            used = await self._choose(parent, deadline)
+            used = await _all(self._choose(parent, deadline) for parent in parents)
+        # Only when all have been seen: so their crops meet in one batch, and none is encoded for a refusal.
+        with bill.stage("encode"):
+            latents = await _all(
+                self._latent(parent, face, seed, deadline, bill) for parent, face in zip(parents, used, strict=True)
+            )
+        return tuple(used), torch.stack(latents)
+
+    async def _latent(
+        self, parent: ParentInput, used: ParentFace, seed: int, deadline: float | None, bill: _Bill
+    ) -> torch.Tensor:
         photo, chosen = used.photo, used.chosen
-        assert photo is not None
-        assert chosen is not None
+        if not isinstance(parent, PhotoInput) or photo is None or chosen is None:
+            return self.engine.draw(parent.number, seed=seed)
 
         async def encode() -> np.ndarray:
             # Each crop is a job of its own: its latent belongs to the photograph, not to this request.
@@ -284,9 +281,7 @@ class Mixer:
             bill.add(Cost(frames_encoded=1, device_seconds=served.device_seconds))
             return served.rows[0]
 
-        with bill.stage("encode"):
-            z = await self._latents.get((photo.sha256, chosen.index, self.model.weights), encode)
-        return used, torch.from_numpy(z)
+        return torch.from_numpy(await self._latents.get((photo.sha256, chosen.index, self.model.weights), encode))
 
     # --- latent -> mix -> decoded crop ---------------------------------------------------------------------
 
@@ -346,7 +341,7 @@ class _Bill:
         yield
         seconds = time.perf_counter() - started
         self._observer.stage(name, seconds)
-        self.milliseconds[name] = max(self.milliseconds.get(name, 0.0), seconds * 1000)
+        self.milliseconds[name] = seconds * 1000
 
     def add(self, cost: Cost) -> None:
         self.cost = Cost(
@@ -354,6 +349,18 @@ class _Bill:
             self.cost.frames_decoded + cost.frames_decoded,
             self.cost.device_seconds + cost.device_seconds,
         )
+
+
+async def _all(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """All results, worked out at the same time. Of several failures the first in their order is raised, whichever came
+    sooner; what is left is given up."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        return [await task for task in tasks]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _answer(future: Future[Served], deadline: float | None) -> Served:

@@ -74,8 +74,8 @@ class Cost:
 
 @dataclass(frozen=True)
 class MixResult:
-    """image: (S, S, 3) uint8 RGB. `stage_ms`: milliseconds of ``look``, ``encode`` and ``decode``; of stages that
-    run for several parents at once, the longest."""
+    """image: (S, S, 3) uint8 RGB. `stage_ms`: milliseconds of ``look``, ``encode`` and ``decode``, each for all
+    parents together."""
 
     image: np.ndarray
     recipe: Recipe

@@ -459,7 +459,41 @@ def test_a_strip_is_one_job(watched):
     strip = mixer.strip(a(), b(), steps=33)
     assert counted.frames == {"encode": 2, "decode": 33}
     assert strip.cost.frames_decoded == 33
-    assert sorted(counted.stages) == ["decode", "encode", "encode", "look", "look"]
+    assert counted.stages == ["look", "encode", "decode"]
+
+
+def test_the_crops_of_one_request_meet_in_one_batch(checkpoint, finder):
+    """Where the device is busy when they come; alone, it may take the first before the second is there."""
+    batches = []
+
+    class Batches(Observer):
+        def batch(self, kind, frames, jobs, seconds):
+            batches.append((kind, frames))
+
+    engine = Engine(checkpoint, device="cpu", observer=Batches())
+    gate, entered = threading.Event(), threading.Event()
+    decode = engine.batcher._work["decode"]
+
+    def held(z):
+        entered.set()
+        assert gate.wait(30)
+        return decode(z)
+
+    engine.batcher._work = {**engine.batcher._work, "decode": held}
+    mixer = Mixer(engine, finder, workers=2)
+
+    async def go():
+        first = asyncio.ensure_future(mixer.sample(0))
+        await asyncio.to_thread(entered.wait, 30)
+        second = asyncio.ensure_future(mixer.mix([a(), b(), PhotoInput(CROWD, "crowd")]))
+        while engine.batcher.depth < 3:
+            await asyncio.sleep(0.001)
+        gate.set()
+        await asyncio.gather(first, second)
+
+    asyncio.run(go())
+    mixer.close()
+    assert batches == [("decode", 1), ("encode", 3), ("decode", 1)]
 
 
 def test_another_face_of_a_photo_is_encoded_but_not_looked_for_again(watched):
