@@ -14,6 +14,10 @@ from facemix.web.app import create_app
 from facemix.web.connections import ConnectionLimits
 from facemix.web.server import BACKLOG, make_server
 
+# A thread that looks at a photograph holds Python's lock for so long at most when the event loop wants it; by default it is
+# ten times as long, which every answer would wait for.
+SWITCH_SECONDS = 0.0005
+
 
 def open_database(settings: Settings) -> Database:
     """The database that the settings name, with the newest schema.
@@ -61,6 +65,7 @@ def serve_here(settings: Settings) -> int:
     """
     from facemix.serving.mixer import mixer_from_settings  # torch and all: a front before replicas has no use for it
 
+    sys.setswitchinterval(SWITCH_SECONDS)
     accounts = Accounts(open_database(settings), ledger=settings.ledger)
     application = create_app(settings, lambda observer: mixer_from_settings(settings, observer), accounts)
     listening = listen(settings.host, settings.port)
