@@ -1,9 +1,9 @@
 # CPU:   docker build -t facemix .
-# With what else is optional, as PostgreSQL and OpenVINO: --build-arg EXTRAS=heif,postgres,openvino
+# With what else is optional, as PostgreSQL: --build-arg EXTRAS=heif,openvino,postgres; EXTRAS= leaves all of it out.
 # CUDA:  docker build -t facemix --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu130 .
 FROM python:3.11-slim-bookworm AS build
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-ARG EXTRAS=heif
+ARG EXTRAS=heif,openvino
 WORKDIR /src
 RUN python -m venv /opt/facemix
 COPY .ci/constraints.txt .ci/constraints.txt
@@ -13,7 +13,7 @@ COPY facemix facemix
 COPY templates templates
 COPY static static
 COPY checkpoints checkpoints
-RUN /opt/facemix/bin/pip install --no-cache-dir -c .ci/constraints.txt ".[$EXTRAS]"
+RUN /opt/facemix/bin/pip install --no-cache-dir -c .ci/constraints.txt ".${EXTRAS:+[$EXTRAS]}"
 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --create-home --uid 10001 facemix && install -d -o facemix /var/lib/facemix

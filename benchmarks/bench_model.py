@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -21,6 +20,8 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from benchmarks import record
 
 ROOT = Path(__file__).resolve().parent.parent
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
@@ -93,6 +94,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         row["of_best"] = round(row["images_per_second"] / max(one["images_per_second"] for one in rivals), 3)
     return {
         "machine": machine() | {"load_before": round(load, 2)},
+        "quick": options.quick,
         "checkpoint": workers[0].hello["checkpoint"],
         "threads": workers[0].hello["threads"],
         "turns": turns,
@@ -146,24 +148,14 @@ def table(results: dict[str, Any]) -> str:
 
 
 def machine() -> dict[str, Any]:
-    from facemix.serving.tuning import cores
+    """What every benchmark notes, and what matters to this one."""
     from facemix.vae.precision import has_bf16_units
 
-    names = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
-    versions = {}
-    for package in ("torch", "openvino"):
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = None
-    return {
-        "cpu": names[0] if names else platform.processor(),
-        "cores": cores(),
-        "bf16_units": has_bf16_units(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        **versions,
-    }
+    try:
+        openvino = metadata.version("openvino")
+    except metadata.PackageNotFoundError:
+        openvino = None
+    return record.machine() | {"bf16_units": has_bf16_units(), "openvino": openvino}
 
 
 class Worker:
@@ -270,13 +262,6 @@ def timed(backend: Any, crops: Any, z: Any) -> list[float]:
 
 def say(answer: Any) -> None:
     print(json.dumps(answer), flush=True)
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        return Path(path).read_text().splitlines()
-    except OSError:
-        return []
 
 
 if __name__ == "__main__":

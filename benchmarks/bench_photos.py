@@ -56,6 +56,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         photographs += [("four faces 900", _jpeg(group())), ("no face 451", _jpeg(skimage.data.cat()))]
     results = {
         "machine": machine(),
+        "quick": options.quick,
         "repeats": repeats,
         "photographs": look_costs(photographs, repeats, openvino=openvino_installed() and not options.quick),
         "codecs": codec_costs(repeats),

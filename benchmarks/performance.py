@@ -1,6 +1,6 @@
-"""Writes docs/performance.md: ``python -m benchmarks.performance``.
+"""Writes docs/performance.md and docs/scaling.md: ``python -m benchmarks.performance``.
 
-The page is rendered from the template in benchmarks/templates with the figures of the JSON files in benchmarks/results:
+The pages are rendered from the templates in benchmarks/templates with the figures of the files in benchmarks/results:
 
     model.json      python -m benchmarks.bench_model
     photos.json     python -m benchmarks.bench_photos
@@ -10,7 +10,7 @@ The page is rendered from the template in benchmarks/templates with the figures 
     scale.json      python -m benchmarks.bench_scale
 
 and of those of the same names in benchmarks/results/gpu, measured on a machine with a GPU. What has no file, or no
-figure in it, is said not to have been measured. A test compares the written page with `render`.
+figure in it, is said not to have been measured. A test compares the written pages with `render`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from benchmarks.aims import aims, listed
 from benchmarks.engines import OURS
 from benchmarks.record import RESULTS
 
-PAGE = Path(__file__).parent.parent / "docs/performance.md"
+DOCS = Path(__file__).parent.parent / "docs"
+PAGES = ("performance.md", "scaling.md")
 TEMPLATES = Path(__file__).parent / "templates"
 PROGRAMS = {
     "model": "bench_model",
@@ -41,12 +42,13 @@ PROGRAMS = {
 
 
 def main() -> None:
-    PAGE.write_text(render(RESULTS))
-    print(PAGE)
+    for page in PAGES:
+        (DOCS / page).write_text(render(RESULTS, page))
+        print(DOCS / page)
 
 
-def render(folder: Path) -> str:
-    """The page, from the JSON files in `folder`.
+def render(folder: Path, page: str = PAGES[0]) -> str:
+    """One of `PAGES`, from the JSON files in `folder`.
 
     Raises:
         SystemExit: a file was written by a quick form, whose figures mean nothing.
@@ -61,8 +63,15 @@ def render(folder: Path) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {"fixed": fixed, "whole": whole, "middle": median, "listed": listed}
-    text = environment.get_template("performance.md.j2").render(
-        **found, gpu=gpu, aims=aims(found), programs=PROGRAMS, files={"": found, "gpu/": gpu}, ours=OURS
+    text = environment.get_template(f"{page}.j2").render(
+        **found,
+        gpu=gpu,
+        aims=aims(found),
+        programs=PROGRAMS,
+        files={"": found, "gpu/": gpu},
+        ours=OURS,
+        rivals=rivals(found["serve"]),
+        gains=gains(found["model"]),
     )
     return re.sub(r"\n{3,}", "\n\n", text)
 
@@ -80,6 +89,40 @@ def read(folder: Path) -> dict[str, Any]:
         if found[name] and found[name].get("quick"):
             raise SystemExit(f"{path} was written by a quick form: measure again without --quick")
     return found
+
+
+def rivals(serve: dict[str, Any] | None) -> list[str]:
+    """Every other engine that was faster with some number of clients: its name, how much, with how many."""
+    found = []
+    shares = {
+        name: {row["clients"]: row["over_limit"] for row in one["rows"]}
+        for name, one in (serve or {"engines": {}})["engines"].items()
+    }
+    for name, theirs in shares.items():
+        better = {
+            clients: share / shares[OURS][clients]
+            for clients, share in theirs.items()
+            if clients in shares[OURS] and share > shares[OURS][clients]
+        }
+        if better:
+            counts = listed([str(clients) for clients in sorted(better)])
+            clients = "client" if counts == "1" else "clients"
+            found.append(f"{name} with {counts} {clients} (up to {max(better.values()):.2f} times)")
+    return found
+
+
+def gains(model: dict[str, Any] | None) -> list[str]:
+    """How much faster than torch OpenVINO computes both parts, in bfloat16, in batches of 1 and 16."""
+    rates = {
+        (row["backend"], row["batch"]): row["images_per_second"]
+        for row in (model or {"rows": []})["rows"]
+        if row["part"] == "both"
+    }
+    return [
+        f"{rates['openvino bf16', batch] / rates['torch bf16', batch]:.1f} times as fast in batches of {batch}"
+        for batch in (1, 16)
+        if ("openvino bf16", batch) in rates and ("torch bf16", batch) in rates
+    ]
 
 
 def fixed(value: float | None, digits: int = 1) -> str:

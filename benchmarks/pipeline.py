@@ -15,7 +15,7 @@ import torch
 
 from facemix.imaging.encode import encode_image
 from facemix.mixing.interpolation import interpolate
-from facemix.serving.mixer import mixer_from_settings
+from facemix.serving.mixer import lookers_from_settings, mixer_from_settings
 from facemix.serving.tuning import cores
 from facemix.settings import Settings
 
@@ -33,8 +33,11 @@ class Pipeline:
     """
 
     def __init__(self, settings: Settings) -> None:
-        # The mixer that a server would have, so that nothing differs; its queue stays empty.
+        # The mixer that a server would have, so that nothing differs, but with all of it in this process; its queue
+        # stays empty.
+        settings = settings.model_copy(update={"isolate": False})
         self._mixer = mixer_from_settings(settings)
+        self._lookers = lookers_from_settings(settings)
         engine = self._mixer.engine
         self._backend = engine._backend
         self.backend, self.notes, self.device = engine.backend, engine.notes, engine.device
@@ -44,7 +47,7 @@ class Pipeline:
 
     def look(self, photo: bytes) -> np.ndarray:
         """The crop of the largest face. Raises what `Mixer.find_faces` raises."""
-        return self._mixer._look(photo, "").faces[0].crop
+        return self._lookers.look_here(photo, self._mixer.crop_size).faces[0].crop
 
     def encode(self, crops: Sequence[np.ndarray]) -> np.ndarray:
         """Latents, (N, Z), in full batches."""

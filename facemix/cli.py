@@ -420,6 +420,7 @@ def _for_one_mix(settings: Settings) -> Settings:
         update={
             "backend": "torch" if settings.backend == "auto" else settings.backend,
             "max_batch": min(settings.max_batch or 4, 4),
+            "isolate": False,
         }
     )
 

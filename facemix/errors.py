@@ -36,6 +36,10 @@ class FacemixError(Exception):
         self.where = where
         self.details = details
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it travels between processes."""
+        return _rebuilt, (type(self), self.message, self.hint, self.where, self.details)
+
     def copy(self) -> FacemixError:
         """The same refusal without a traceback: an exception that is raised again and again collects them."""
         return type(self)(self.message, hint=self.hint, where=self.where, **self.details)
@@ -45,6 +49,12 @@ class FacemixError(Exception):
         if self.where is None:
             self.where = where
         return self
+
+
+def _rebuilt(
+    kind: type[FacemixError], message: str, hint: str, where: str | None, details: dict[str, Any]
+) -> FacemixError:
+    return kind(message, hint=hint, where=where, **details)
 
 
 # --- uploads -----------------------------------------------------------------------------------------------

@@ -39,9 +39,13 @@ class Settings(BaseSettings):
     )
     threads: int = Field(0, ge=0, le=256, description="CPU threads of the model; 0 means one per core")
     workers: int = Field(0, ge=0, le=256, description="photographs looked at in parallel; 0 means one per core")
+    isolate: bool = Field(
+        True,
+        description="look at photographs in processes of their own; one that crashes its decoder costs no other",
+    )
     max_batch: int | None = Field(None, ge=1, le=256, description="most frames in a batch; empty means 16, 64 on a GPU")
     max_upload_bytes: int = Field(
-        10 * MEBIBYTE, ge=1024, description="largest photograph accepted, in bytes, checked before reading"
+        10 * MEBIBYTE, ge=1024, description="largest photograph accepted, in bytes, counted while it arrives"
     )
     max_image_pixels: int = Field(
         50_000_000, ge=1024, description="largest photograph accepted, in pixels, checked before decoding"
@@ -93,7 +97,11 @@ class Settings(BaseSettings):
     s3_region: str | None = Field(None, description="region of the S3 store")
     s3_access_key_id: str | None = Field(None, description="access key; empty means the usual AWS places")
     s3_secret_access_key: SecretStr | None = Field(None, description="secret of the access key")
-    ledger: bool = Field(True, description="write one row per request to the database: what it cost, never who or what")
+    ledger: bool = Field(
+        True,
+        description="write one row per request to the database: what it cost and whose key, "
+        "never an address, a file name or a face",
+    )
     metrics: bool = Field(True, description="answer GET /metrics with figures for Prometheus")
     otlp_endpoint: str | None = Field(
         None,

@@ -11,4 +11,5 @@ def _data_folder(tmp_path_factory):
     """No test writes into the home of whoever runs it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FACEMIX_DATA_DIR", str(tmp_path_factory.mktemp("data")))
+        patch.setenv("FACEMIX_ISOLATE", "false")  # processes for every mixer would take seconds each
         yield

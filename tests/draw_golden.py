@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from files import png
+from looking import here
 from PIL import Image
 from portraits import head, other
 
@@ -28,7 +29,7 @@ CHECKPOINT = GOLDEN / "tiny"
 
 
 def golden_mixer() -> BlockingMixer:
-    return BlockingMixer(Mixer(Engine(CHECKPOINT, device="cpu"), FaceFinder(CenterFace(threads=1))))
+    return BlockingMixer(Mixer(Engine(CHECKPOINT, device="cpu"), here(FaceFinder(CenterFace(threads=1)))))
 
 
 def _crop(mixer: BlockingMixer) -> np.ndarray:

@@ -513,10 +513,10 @@ def test_doctor_fails_with_a_way_to_mend_it(run, tmp_path, monkeypatch):
 
 
 def test_doctor_is_content_with_a_whole_installation(run, monkeypatch):
-    monkeypatch.setattr("facemix.serving.doctor._faces_among_samples", lambda engine: 8)
+    monkeypatch.setattr("facemix.serving.doctor._faces_among_samples", lambda engine, runner: 8)
     status, out, err = run("doctor")
     assert (status, err) == (0, "")
-    assert len(re.findall(r"^(?:ok  |note)  ", out, re.MULTILINE)) == 10
+    assert len(re.findall(r"^(?:ok  |note)  ", out, re.MULTILINE)) == 11
 
 
 def test_serve_refuses_a_taken_port_with_a_way_out(run):

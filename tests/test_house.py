@@ -39,6 +39,7 @@ TOP_LEVEL = {
     "settings": "ground",
     "resources": "ground",
     "progress": "ground",
+    "telemetry": "ground",
     "cli": "cli",
     "__main__": "cli",
 }

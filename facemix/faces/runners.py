@@ -1,7 +1,8 @@
 """What runs an ONNX network on this machine's processor: ONNX Runtime, or OpenVINO where it is installed.
 
 OpenVINO is an extra (``facemix[openvino]``). It is worth it where the processor multiplies in bfloat16; without, it is
-no faster than ONNX Runtime. `docs/faces.md` gives both figures, and how far bfloat16 moves a landmark.
+no faster than ONNX Runtime. `docs/performance.md` gives what both cost, `docs/faces.md` how far bfloat16 moves a
+landmark.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import LifoQueue
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-import onnxruntime
 
 from facemix.errors import InstallationError
+from facemix.telemetry import import_onnxruntime, import_openvino
 
 Runner = Literal["onnxruntime", "openvino"]
 RunnerChoice = Literal["onnxruntime", "openvino", "auto"]
@@ -57,6 +58,7 @@ def openvino_installed() -> bool:
 
 
 def _onnxruntime(weights: Path, threads: int) -> Run:
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
@@ -68,14 +70,11 @@ def _onnxruntime(weights: Path, threads: int) -> Run:
 
 
 def _capabilities() -> list[str]:
-    import openvino
-
-    return openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _openvino(weights: Path, threads: int) -> Run:
-    import openvino
-
+    openvino = import_openvino()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     options = {
         "INFERENCE_PRECISION_HINT": "bf16" if "BF16" in _capabilities() else "f32",
@@ -84,12 +83,12 @@ def _openvino(weights: Path, threads: int) -> Run:
         "ENABLE_CPU_PINNING": False,
     }
 
-    def request() -> openvino.InferRequest:
+    def request() -> Any:  # an openvino.InferRequest
         return openvino.Core().compile_model(str(weights), "CPU", options).create_infer_request()
 
     # One compiled network for each call that runs at the same time, made when it first does: several streams in one
     # network cost more per call. Last in, first out: what was just used is warm.
-    idle: LifoQueue[openvino.InferRequest | None] = LifoQueue()
+    idle: LifoQueue[Any] = LifoQueue()
     for _ in range(max(1, cores // (threads or cores)) - 1):
         idle.put(None)
     idle.put(request())

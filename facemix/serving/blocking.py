@@ -40,9 +40,18 @@ class BlockingMixer:
     def close(self) -> None:
         """Lets go of the device and of the threads."""
         self.mixer.close()
+        self._wait(_leave_nothing_behind())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+async def _leave_nothing_behind() -> None:
+    """Cancels what other threads still wait for; they would wait for ever."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

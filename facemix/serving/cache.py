@@ -76,6 +76,8 @@ class Cache(Generic[V]):
         value = await make()
         if self._kept is not None and self._size(value) <= self._kept.maxsize:
             self._kept[key] = value
+            # The library forgets only when it is used; on an idle server, faces would stay.
+            asyncio.get_running_loop().call_later(self._kept.ttl + 0.1, self._kept.expire)
         return value
 
     async def _wait(self, key: Hashable, flight: _Flight[V]) -> V:

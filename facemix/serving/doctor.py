@@ -13,14 +13,17 @@ import numpy as np
 import torch
 from PIL import features
 
-from facemix.errors import FacemixError, SchemaTooNew, StorageUnavailable
+from facemix.errors import FacemixError
 from facemix.faces.centerface import CenterFace
 from facemix.faces.finder import FaceFinder
+from facemix.faces.runners import RunnerChoice
 from facemix.resources import resource_dir
 from facemix.serving.engine import Engine, engine_from_settings
+from facemix.serving.tuning import tune_allocator
 from facemix.settings import Settings
 
 _SAMPLES = 8
+_RUNNERS = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 
 Verdict = Literal["ok", "note", "fail"]
 
@@ -39,6 +42,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Runs every check; a check that fails never keeps the next from running."""
     checks: dict[str, Callable[[Settings], Finding]] = {
         "python": _python,
+        "allocator": _allocator,
         "torch": _torch,
         "torchvision": _torchvision,
         "image formats": _formats,
@@ -61,6 +65,13 @@ def examine(settings: Settings) -> Iterator[Finding]:
 def _python(settings: Settings) -> Finding:
     # Older Pythons do not get here: pyproject.toml keeps pip from installing on them.
     return Finding("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+
+
+def _allocator(settings: Settings) -> Finding:
+    """Tunes it as `facemix serve` does, so that the model is tried as it is served."""
+    if tune_allocator():
+        return Finding("allocator", "ok", "glibc's, which `facemix serve` lets keep the large blocks of batches")
+    return Finding("allocator", "ok", "not glibc's, or it refused; `facemix serve` leaves it as it is")
 
 
 def _torch(settings: Settings) -> Finding:
@@ -107,14 +118,16 @@ def _files(settings: Settings) -> Finding:
 
 def _detector(settings: Settings) -> Finding:
     blank = np.full((64, 64, 3), 128, np.uint8)
-    if FaceFinder(CenterFace(threads=1)).find(blank):
-        return Finding("face detector", "fail", "it finds a face on a blank page", "install onnxruntime again")
-    return Finding("face detector", "ok", f"CenterFace on ONNX Runtime {metadata.version('onnxruntime')}")
+    detector = CenterFace(threads=1, runner=settings.detector)
+    if FaceFinder(detector).find(blank):
+        return Finding("face detector", "fail", "it finds a face on a blank page", f"install {detector.runner} again")
+    what = f"CenterFace on {_RUNNERS[detector.runner]} {metadata.version(detector.runner)}"
+    return Finding("face detector", "ok", what)
 
 
 def _model(settings: Settings) -> Finding:
     engine = engine_from_settings(settings)
-    found = _faces_among_samples(engine)
+    found = _faces_among_samples(engine, settings.detector)
     engine.close()
     what = f"{engine.identity} at {engine.crop_size} px by {engine.backend} on {engine.device}, from {engine.folder}"
     if found == 0:
@@ -132,23 +145,34 @@ def _model(settings: Settings) -> Finding:
     )
 
 
-def _faces_among_samples(engine: Engine) -> int:
-    finder = FaceFinder(CenterFace())
+def _faces_among_samples(engine: Engine, runner: RunnerChoice) -> int:
+    finder = FaceFinder(CenterFace(runner=runner))
     z = torch.stack([engine.draw(number) for number in range(_SAMPLES)])
     return sum(bool(finder.find(image)) for image in engine.decode(z))
 
 
 def _database(settings: Settings) -> Finding:
+    from facemix.storage import migrate
     from facemix.storage.database import Database
     from facemix.storage.engine import default_url
 
     with Database.open(settings.database_url or default_url(settings.data_dir)) as database:
-        try:
-            report = database.check()
-        except SchemaTooNew:
-            raise
-        except StorageUnavailable as error:
-            return Finding("database", "note", error.message, f"`facemix serve` makes a new one; else {error.hint}")
+        found, newest = migrate.revisions(database.engine)
+        if found is None:
+            return Finding(
+                "database",
+                "note",
+                f"{database.location} has no tables yet",
+                "nothing to mend: `facemix serve` makes them",
+            )
+        if found != newest:
+            return Finding(
+                "database",
+                "note",
+                f"the schema of {database.location} is {found!r}, not {newest!r}",
+                "make a backup: `facemix serve` brings it up to date",
+            )
+        report = database.check()
     return Finding("database", "ok", f"{report.kind} at {report.location}, schema {report.schema}")
 
 

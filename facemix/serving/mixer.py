@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,7 +21,6 @@ import torch
 from facemix.errors import DeadlineExceeded, FaceChoiceInvalid, FacemixError, RecipeInvalid
 from facemix.faces.centerface import CenterFace
 from facemix.faces.finder import FaceFinder
-from facemix.faces.look import look
 from facemix.imaging.decode import WORKING_SIDE, DecodeLimits
 from facemix.mixing.interpolation import interpolate
 from facemix.mixing.recipe import (
@@ -37,6 +36,7 @@ from facemix.mixing.recipe import (
 from facemix.serving.batcher import Served
 from facemix.serving.cache import Cache
 from facemix.serving.engine import Engine, engine_from_settings
+from facemix.serving.lookers import Lookers, ProcessLookers, ThreadLookers
 from facemix.serving.observer import Observer
 from facemix.serving.pool import Pool
 from facemix.serving.tuning import cores
@@ -53,10 +53,6 @@ from facemix.serving.types import (
 )
 from facemix.settings import Settings
 
-# A small file can unfold into hundreds of megabytes; only so many are unfolded at once, the others wait.
-DECODERS = 2
-# Photographs are looked at behind the event loop's and the model's back: a refusal or a batch never waits for them.
-LOOKING_NICE = 5
 # A request is given up so long after its deadline if the device has not answered: it hangs.
 GRACE_SECONDS = 5.0
 _HASH_INLINE = 1 << 20  # bytes; hashing more than this would hold up the event loop noticeably
@@ -76,30 +72,25 @@ class Mixer:
     def __init__(
         self,
         engine: Engine,
-        finder: FaceFinder,
+        lookers: Lookers,
         *,
-        limits: DecodeLimits | None = None,
         max_parents: int = 8,
         max_steps: int = 257,
-        workers: int = 1,
         cache_bytes: int = 0,
         cache_seconds: float = 0,
         observer: Observer | None = None,
     ) -> None:
         """
         Args:
-            workers: photographs that are looked at in parallel.
+            lookers: who looks at photographs; closed with this mixer.
             cache_bytes, cache_seconds: how much is kept in memory of photographs that have been looked at (their
                 crops and figures, not the photographs), and for how long; 0 keeps nothing.
         """
         self.engine = engine
-        self._finder = finder
-        self._limits = limits or DecodeLimits(max_side=WORKING_SIDE)
-        self._decoders = threading.BoundedSemaphore(DECODERS)
+        self._lookers = lookers
         self._max_parents = max_parents
         self._max_steps = max_steps
         self._observer = observer or Observer()
-        self._lookers = Pool("look", workers, nice=LOOKING_NICE)
         self._writer = Pool("write", 1)
         self._photos: Cache[FoundPhoto] = Cache(
             "photos", max_bytes=cache_bytes, seconds=cache_seconds, size=_bytes_of, observer=self._observer
@@ -128,9 +119,7 @@ class Mixer:
         """
         with _named(photo.where):
             digest = await self._hash(photo.data)
-            return await self._photos.get(
-                digest, lambda: self._lookers.run(self._look, photo.data, digest, deadline=deadline)
-            )
+            return await self._photos.get(digest, lambda: self._look(photo.data, digest, deadline))
 
     async def mix(
         self,
@@ -210,7 +199,7 @@ class Mixer:
 
     def ill(self) -> str | None:
         """What keeps this mixer from working, in a sentence, or None."""
-        return self.engine.batcher.ill()
+        return self.engine.batcher.ill() or self._lookers.ill()
 
     def vitals(self) -> Vitals:
         """How it is doing."""
@@ -219,7 +208,7 @@ class Mixer:
         return Vitals(self.engine.backend, self.engine.device, batcher.depth, batcher.beat_age, sizes)
 
     def close(self) -> None:
-        """Finishes what is queued, lets go of the device, forgets every face."""
+        """Lets go of the device when what has reached it is done, takes nothing new, and forgets every face."""
         self._lookers.close()
         self.engine.close()
         self._writer.close()
@@ -233,8 +222,8 @@ class Mixer:
             return hashlib.sha256(data).hexdigest()
         return await self._writer.run(lambda: hashlib.sha256(data).hexdigest())
 
-    def _look(self, data: bytes, digest: str) -> FoundPhoto:
-        seen = look(data, self._limits, self._finder, self.crop_size, gate=self._decoders)
+    async def _look(self, data: bytes, digest: str, deadline: float | None) -> FoundPhoto:
+        seen = await self._lookers.look(data, self.crop_size, deadline=deadline)
         return FoundPhoto(seen.width, seen.height, digest, seen.notes, seen.faces)
 
     async def _choose(self, parent: ParentInput, deadline: float | None) -> ParentFace:
@@ -250,7 +239,8 @@ class Mixer:
                 )
             chosen = photo.faces[index]
             if chosen.refusal is not None:
-                raise chosen.refusal
+                # A copy: what is kept would collect the frames of every request that meets it, photographs and all.
+                raise chosen.refusal.copy()
         return ParentFace(parent.where, photo, chosen)
 
     # --- crop -> latent ------------------------------------------------------------------------------------
@@ -344,11 +334,7 @@ class _Bill:
         self.milliseconds[name] = seconds * 1000
 
     def add(self, cost: Cost) -> None:
-        self.cost = Cost(
-            self.cost.frames_encoded + cost.frames_encoded,
-            self.cost.frames_decoded + cost.frames_decoded,
-            self.cost.device_seconds + cost.device_seconds,
-        )
+        self.cost += cost
 
 
 async def _all(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -392,18 +378,37 @@ def mixer_from_settings(settings: Settings, observer: Observer | None = None) ->
 
     Raises:
         CheckpointMissing, CheckpointCorrupt, InstallationError: see `Engine`.
+        EngineFailed: the processes that look at photographs do not start.
     """
-    limits = DecodeLimits.from_settings(settings)
-    limits = DecodeLimits(**{**limits.__dict__, "max_side": WORKING_SIDE})
+    lookers = lookers_from_settings(settings)
+    try:
+        engine = engine_from_settings(settings, observer)
+        if isinstance(lookers, ProcessLookers):
+            lookers.wait_until_ready()
+    except BaseException:
+        lookers.close()
+        raise
     return Mixer(
-        engine_from_settings(settings, observer),
-        # Photographs, not parts of one, are what runs in parallel.
-        FaceFinder(CenterFace(threads=1, runner=settings.detector)),
-        limits=limits,
+        engine,
+        lookers,
         max_parents=settings.max_parents,
         max_steps=settings.max_steps,
-        workers=settings.workers or cores(),
         cache_bytes=settings.cache_bytes,
         cache_seconds=settings.cache_seconds,
         observer=observer,
     )
+
+
+def lookers_from_settings(settings: Settings) -> ThreadLookers | ProcessLookers:
+    """Who looks at photographs, as an operator's settings ask for; processes are still starting.
+
+    Raises:
+        InstallationError: see `CenterFace`.
+    """
+    limits = replace(DecodeLimits.from_settings(settings), max_side=WORKING_SIDE)
+    workers = settings.workers or cores()
+    if settings.isolate:
+        return ProcessLookers(limits, runner=settings.detector, processes=workers)
+    # Photographs, not parts of one, are what runs in parallel.
+    finder = FaceFinder(CenterFace(threads=1, runner=settings.detector))
+    return ThreadLookers(finder, limits, workers)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from facemix.errors import DeadlineExceeded
+from facemix.errors import DeadlineExceeded, Stopping
 
 T = TypeVar("T")
 
@@ -27,7 +27,8 @@ class Pool:
 
     def __init__(self, name: str, threads: int, *, nice: int = 0) -> None:
         self.threads = threads
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=_stand_back, initargs=(nice,))
+        self._closed = False
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=stand_back, initargs=(nice,))
 
     async def run(self, work: Callable[..., T], *args: object, deadline: float | None = None) -> T:
         """Runs `work(*args)` in a thread.
@@ -37,21 +38,41 @@ class Pool:
 
         Raises:
             DeadlineExceeded: no thread was free before it.
+            Stopping: the pool is closed, or was before the work began.
         """
         context = contextvars.copy_context()  # so that what is logged carries the id of the request
-        return await asyncio.wrap_future(self._executor.submit(context.run, _in_time, deadline, work, args))
+        try:
+            future = self._executor.submit(context.run, in_time, deadline, work, args)
+        except RuntimeError as error:
+            raise stopping() from error
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._closed and task is not None and not task.cancelling():
+                raise stopping() from None  # nobody left: the pool took the work back
+            raise
 
     def close(self) -> None:
+        """Takes nothing new, and gives up what has not begun."""
+        self._closed = True
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _in_time(deadline: float | None, work: Callable[..., T], args: tuple[object, ...]) -> T:
+def in_time(deadline: float | None, work: Callable[..., T], args: tuple[object, ...]) -> T:
+    """`work(*args)`, unless its deadline has passed. Raises `DeadlineExceeded`."""
     if deadline is not None and time.monotonic() > deadline:
         raise DeadlineExceeded("it waited past its deadline", hint="try again later", retry_after=2)
     return work(*args)
 
 
-def _stand_back(nice: int) -> None:
+def stopping() -> Stopping:
+    """What is told to those whose work a closed pool gives up."""
+    return Stopping("the server is stopping", hint="try again in a moment", retry_after=2)
+
+
+def stand_back(nice: int) -> None:
+    """Lets the calling thread, and those that it starts, give way to others (Linux only)."""
     if nice and sys.platform == "linux":  # where a thread has a priority of its own
         thread = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, thread, max(nice, os.getpriority(os.PRIO_PROCESS, thread)))

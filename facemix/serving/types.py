@@ -71,6 +71,13 @@ class Cost:
     frames_decoded: int = 0
     device_seconds: float = 0.0
 
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.frames_encoded + other.frames_encoded,
+            self.frames_decoded + other.frames_decoded,
+            self.device_seconds + other.device_seconds,
+        )
+
 
 @dataclass(frozen=True)
 class MixResult:

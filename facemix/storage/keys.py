@@ -21,7 +21,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 
 @dataclass(frozen=True)
 class Key:
-    """A key without its secret. `requests_per_minute` None means no limit; the times are in UTC."""
+    """A key without its secret. `requests_per_minute` None means the rate of any key; the times are in UTC."""
 
     name: str
     requests_per_minute: int | None
@@ -43,7 +43,7 @@ class KeyStore:
 
         Args:
             name: 1 to 64 letters, digits, dots, dashes and underscores, starting with a letter or digit.
-            requests_per_minute: 1 to 1,000,000, or None for no limit.
+            requests_per_minute: 1 to 1,000,000, or None for the rate of any key (``FACEMIX_RATE_PER_KEY``).
             now: the time to write down; None means this moment.
 
         Raises:
@@ -58,7 +58,7 @@ class KeyStore:
         if requests_per_minute is not None and not 1 <= requests_per_minute <= MOST_PER_MINUTE:
             raise RequestInvalid(
                 f"{requests_per_minute} requests per minute cannot be allowed",
-                hint=f"choose 1 to {MOST_PER_MINUTE}, or no limit",
+                hint=f"choose 1 to {MOST_PER_MINUTE}, or none, for the rate of any key",
             )
         secret = new_token(PREFIX)
         row = {

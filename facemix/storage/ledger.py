@@ -1,4 +1,5 @@
-"""The ledger: what every request cost, whether it was answered or refused. Never who sent it or what was in it."""
+"""The ledger: what every request cost, whether it was answered or refused, and whose key it bore. Never from which
+address it came or what was in it."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ class LedgerRow:
         key_name: name of the API key, None where none was given.
         frames_encoded, frames_decoded: pictures that went through the encoder and the decoder.
         device_seconds: share of the device's time.
-        milliseconds: from the first byte in to the last byte out.
+        milliseconds: from the end of the request's header to the last byte of the answer.
         bytes_in, bytes_out: sizes of the bodies.
         at: when it was answered; aware.
         id: makes writing the same row twice harmless.

@@ -86,7 +86,7 @@ class LedgerColumns(TypedColumns):
 
 
 class KeyColumns(TypedColumns):
-    """`requests_per_minute` null means no limit; `revoked_at` null means valid."""
+    """`requests_per_minute` null means the rate of any key; `revoked_at` null means valid."""
 
     name = Column(String(64), primary_key=True)
     secret_hash: Named[str] = Column(String(64), unique=True)

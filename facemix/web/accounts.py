@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from cachetools import TTLCache
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 KEYS_REMEMBERED = 1024
 KEY_SECONDS = 15.0  # so long a revoked key may still be let in
+LOOK_UPS_AT_ONCE = 4
+_NOT_KNOWN = object()
 
 
 class LedgerMiddleware:
@@ -57,6 +59,9 @@ class LedgerMiddleware:
 
         try:
             await self.app(scope, counted_receive, counted_send)
+        except Exception:
+            status = 500  # whatever was begun, the connection is cut
+            raise
         finally:
             if not scope.get("state", {}).get("accounted"):  # a replica that answered has written its own
                 self.add(_row(scope, status, (time.perf_counter() - started) * 1000, arrived, sent))
@@ -106,6 +111,8 @@ class Accounts:
         self._writer = LedgerWriter(Ledger(database)) if ledger else None
         # A database is not asked for every request.
         self._known: TTLCache[str, Sender | None] = TTLCache(KEYS_REMEMBERED, KEY_SECONDS)
+        # Threads of their own: a database that hangs must not hold those that files and pages are read in.
+        self._look_ups = CapacityLimiter(LOOK_UPS_AT_ONCE)
 
     def add(self, row: LedgerRow) -> None:
         """Queues a row; neither waits nor raises."""
@@ -122,10 +129,11 @@ class Accounts:
         Raises:
             StorageUnavailable: the database does not answer.
         """
-        if secret not in self._known:
-            key = await to_thread.run_sync(self._keys.find, secret)
-            self._known[secret] = None if key is None else Sender(key.name, key.requests_per_minute)
-        return self._known[secret]
+        known: Any = self._known.get(secret, _NOT_KNOWN)  # one look: what is there may run out before a second
+        if known is _NOT_KNOWN:
+            key = await to_thread.run_sync(self._keys.find, secret, limiter=self._look_ups)
+            known = self._known[secret] = None if key is None else Sender(key.name, key.requests_per_minute)
+        return cast("Sender | None", known)
 
     def close(self) -> None:
         """Writes what waits, for a bounded time."""

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from facemix.errors import EngineFailed, Stopping
+from facemix.errors import EngineFailed
 from facemix.imaging.encode import MediaType, encode_image
 from facemix.serving.types import Cost, FoundPhoto, MixResult, PhotoInput, StripResult
 from facemix.web import openapi
@@ -253,7 +253,9 @@ async def sample(
     known = [item.strip().removeprefix("W/") for item in request.headers.get("if-none-match", "").split(",")]
     if tag in known or "*" in known:
         return Response(status_code=304, headers=headers)
-    content = await state.sample_file(number, seed, media_type)
+    content = await state.sample_file(
+        number, seed, media_type, lambda drawn: charge(request, mixer, drawn.cost, drawn.stage_ms)
+    )
     return Response(content, media_type=media_type, headers=headers)
 
 
@@ -303,8 +305,6 @@ async def readyz(request: Request) -> Response:
     state = ServerState.of(request)
     mixer = state.mixer()
     _refuse_if_ill(state)
-    if state.admission.stopping:
-        raise Stopping("the server is stopping", hint="ask another one", retry_after=2)
     return _json(Readiness(status="ready", model=model_name(mixer.model)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
@@ -13,22 +14,14 @@ from facemix.errors import FacemixError
 from facemix.resources import resource_dir
 from facemix.settings import Settings
 from facemix.web import api, openapi, pages
-from facemix.web.accounts import Accounts, LedgerMiddleware
-from facemix.web.deadlines import BodyDeadlineMiddleware
+from facemix.web.accounts import Accounts
 from facemix.web.lifecycle import lifespan, watch
 from facemix.web.limits import Buffered
 from facemix.web.metrics import Metrics, MetricsMiddleware
 from facemix.web.metrics import router as metrics_router
-from facemix.web.middleware import (
-    BodyLimitMiddleware,
-    CatchMiddleware,
-    HeadMiddleware,
-    RequestIdMiddleware,
-    SecurityHeadersMiddleware,
-)
 from facemix.web.negotiation import prefers_html
 from facemix.web.problems import from_http_exception, from_validation, note_refusal, problem_response
-from facemix.web.rates import RateLimitMiddleware, RateLimits, Rates
+from facemix.web.stack import surround
 from facemix.web.state import MixerFactory, ServerState
 from facemix.web.tracing import TracingMiddleware, open_tracing
 
@@ -79,24 +72,10 @@ def create_app(settings: Settings, mixer_factory: MixerFactory, accounts: Accoun
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(HTTPException, _http_exception)
 
-    # The one added last is the outermost.
-    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, buffered=buffered)
-    app.add_middleware(BodyDeadlineMiddleware)
-    app.add_middleware(
-        RateLimitMiddleware,
-        limits=RateLimits(Rates(settings.rate_per_address, settings.rate_per_key, settings.rate_samples)),
-        respond=respond,
-        resolve=None if accounts is None else accounts.sender_of,
-    )
-    app.add_middleware(CatchMiddleware, respond=respond)
-    app.add_middleware(HeadMiddleware)
-    app.add_middleware(SecurityHeadersMiddleware)
-    if accounts is not None:
-        app.add_middleware(LedgerMiddleware, add=accounts.add)
-    app.add_middleware(MetricsMiddleware, metrics=metrics)
+    observing = [Middleware(MetricsMiddleware, metrics=metrics)]
     if tracing.on:
-        app.add_middleware(TracingMiddleware, tracing=tracing)
-    app.add_middleware(RequestIdMiddleware)
+        observing.insert(0, Middleware(TracingMiddleware, tracing=tracing))
+    surround(app, settings, respond, accounts=accounts, buffered=buffered, observing=observing)
     return app
 
 

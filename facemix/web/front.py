@@ -22,20 +22,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from facemix.errors import DeadlineExceeded, EngineFailed, FacemixError, InstallationError
 from facemix.settings import Settings
 from facemix.web import pages
-from facemix.web.accounts import Accounts, LedgerMiddleware
+from facemix.web.accounts import Accounts
 from facemix.web.app import respond
-from facemix.web.deadlines import BodyDeadlineMiddleware
 from facemix.web.limits import Buffered
-from facemix.web.middleware import (
-    BodyLimitMiddleware,
-    CatchMiddleware,
-    HeadMiddleware,
-    RequestIdMiddleware,
-    SecurityHeadersMiddleware,
-)
 from facemix.web.problems import request_id
-from facemix.web.rates import RateLimitMiddleware, RateLimits, Rates
 from facemix.web.schemas import Health
+from facemix.web.stack import surround
 from facemix.web.state import MixerLike, ServerState
 from facemix.web.work import unless_gone
 
@@ -78,21 +70,21 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         body = await request.body()
-        answer = await unless_gone(Request(scope, receive), self._answer(_carried(scope, request_id(request)), body))
-        request.state.accounted = True  # in the ledger, by the replica
+        answer = await unless_gone(Request(scope, receive), self._answer(request, body))
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body})
 
-    async def _answer(self, scope: dict[str, Any], body: bytes) -> Answer:
+    async def _answer(self, request: Request, body: bytes) -> Answer:
+        scope = _carried(request.scope, request_id(request))
         try:
             async with asyncio.timeout(self.patience):
                 try:
-                    return await self.ask(scope, body)
+                    return await self._asked(request, scope, body)
                 except ReplicaLost as error:
                     log.warning("a replica was lost with a request (%s)", error)
                     if not _repeatable(scope):
                         raise
-                return await self.ask(scope, body)
+                return await self._asked(request, scope, body)
         except ReplicaLost as error:
             raise EngineFailed(
                 "the replica stopped while working on this",
@@ -105,6 +97,14 @@ class Front:
                 hint="try again later",
                 retry_after=RETRY_AFTER_SECONDS,
             ) from error
+
+    async def _asked(self, request: Request, scope: dict[str, Any], body: bytes) -> Answer:
+        request.state.accounted = True  # in the ledger, by the replica, even when nobody waits for it any more
+        try:
+            return await self.ask(scope, body)
+        except Exception:  # it reached no replica, or one that is gone
+            request.state.accounted = False
+            raise
 
 
 def create_front(settings: Settings, ask: Ask, accounts: Accounts | None = None) -> Starlette:
@@ -130,22 +130,7 @@ def create_front(settings: Settings, ask: Ask, accounts: Accounts | None = None)
     )
     app.state.facemix = ServerState(settings, _no_mixer)
     app.state.templates = pages.environment()
-    # The one added last is the outermost.
-    buffered = Buffered(settings.max_buffered_bytes)
-    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, buffered=buffered)
-    app.add_middleware(BodyDeadlineMiddleware)
-    app.add_middleware(
-        RateLimitMiddleware,
-        limits=RateLimits(Rates(settings.rate_per_address, settings.rate_per_key, settings.rate_samples)),
-        respond=respond,
-        resolve=None if accounts is None else accounts.sender_of,
-    )
-    app.add_middleware(CatchMiddleware, respond=respond)
-    app.add_middleware(HeadMiddleware)
-    app.add_middleware(SecurityHeadersMiddleware)
-    if accounts is not None:
-        app.add_middleware(LedgerMiddleware, add=accounts.add)
-    app.add_middleware(RequestIdMiddleware)
+    surround(app, settings, respond, accounts=accounts, buffered=Buffered(settings.max_buffered_bytes))
     return app
 
 

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from anyio import to_thread
@@ -25,29 +25,32 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def lifespan(state: ServerState, accounts: Accounts | None, tracing: Tracing) -> AsyncIterator[None]:
     """Loads the model beside the first requests; at the end finishes its work, then writes down what is left."""
-    loading = asyncio.create_task(state.load())
-    try:
-        with _change_on_hangup(state):
-            yield
-    finally:
-        loading.cancel()
-        with suppress(asyncio.CancelledError):
-            await loading
-        await state.close()
+    async with AsyncExitStack() as end:  # in reverse; whatever of it fails, the rest is done
+        end.push_async_callback(to_thread.run_sync, tracing.close)
         if accounts is not None:
-            await to_thread.run_sync(accounts.close)
-        await to_thread.run_sync(tracing.close)
+            end.push_async_callback(to_thread.run_sync, accounts.close)
+        end.push_async_callback(state.close)
+        changes: set[asyncio.Task[None]] = {asyncio.create_task(state.load())}
+        end.push_async_callback(_give_up, changes)
+        with _change_on_hangup(state, changes):
+            yield
+
+
+async def _give_up(changes: set[asyncio.Task[None]]) -> None:
+    for task in changes:
+        task.cancel()
+    await asyncio.gather(*changes, return_exceptions=True)
 
 
 @contextmanager
-def _change_on_hangup(state: ServerState) -> Iterator[None]:
+def _change_on_hangup(state: ServerState, changes: set[asyncio.Task[None]]) -> Iterator[None]:
     """SIGHUP loads the model anew: the checkpoint's folder may hold another one by now."""
-    loop, running = asyncio.get_running_loop(), set()
+    loop = asyncio.get_running_loop()
 
     def change() -> None:
         task = asyncio.ensure_future(state.load())
-        running.add(task)  # the loop itself keeps no hold of it
-        task.add_done_callback(running.discard)
+        changes.add(task)  # the loop itself keeps no hold of it
+        task.add_done_callback(changes.discard)
 
     # Windows has no such signal, and a thread other than the main one hears none.
     with suppress(NotImplementedError, RuntimeError, ValueError, AttributeError):

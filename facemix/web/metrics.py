@@ -98,7 +98,7 @@ class Metrics(Observer):
         self._requests = Counter("facemix_requests", "Requests answered, by status.", answered, registry=self.registry)
         self._request_seconds = Histogram(
             "facemix_request",
-            "Time from the first byte of a request to the last of its answer, by class of status.",
+            "Time from the end of a request's header to the last byte of its answer, by class of status.",
             ("route", "status_class"),
             unit="seconds",
             registry=self.registry,

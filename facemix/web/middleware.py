@@ -1,6 +1,7 @@
 """What surrounds every request. Plain ASGI: nothing here buffers a body or starts a task.
 
-From the outside in: request id, security headers, HEAD, the catch for defects, the cap on bodies.
+From the outside in, those of other modules in brackets: request id, (traces, metrics, ledger,) security headers, HEAD,
+the catch for defects, (rates, the deadline on bodies,) the cap on bodies.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from facemix.errors import BodyTooLarge, FacemixError
 from facemix.web import logs
 from facemix.web.limits import Buffered
 from facemix.web.problems import internal_error
+from facemix.web.rates import client_network
 from facemix.web.routes import CLIENT_LEFT, loggable_path
 
 log = logging.getLogger("facemix.web")
@@ -74,6 +76,9 @@ class RequestIdMiddleware:
 
         try:
             await self.app(scope, receive, send_with_id)
+        except Exception:
+            status = 500  # whatever was begun, the connection is cut
+            raise
         finally:
             logs.log_answer(scope, status, time.perf_counter() - started)
             logs.request_id.reset(token)
@@ -117,7 +122,11 @@ class HeadMiddleware:
         async def send_without_body(message: Message) -> None:
             if message["type"] == "http.response.body":
                 message = {**message, "body": b""}
-            await send(message)
+            scope["method"] = "HEAD"  # a server that reads it here expects the bytes that the length announces of a GET
+            try:
+                await send(message)
+            finally:
+                scope["method"] = "GET"
 
         scope["method"] = "GET"  # in place: the route that is found is for those outside to see
         try:
@@ -167,7 +176,7 @@ class CatchMiddleware:
 
 class BodyLimitMiddleware:
     """Refuses bodies beyond a cap: by their declared length before a byte is read, and while they arrive. What is in
-    memory of all bodies together is bounded, too, until they are answered.
+    memory of all bodies together, and of those of one address, is bounded, too, until they are answered.
 
     The refusal is raised inside the application, where the endpoint is read, so that it is rendered as
     every other error of that address.
@@ -186,7 +195,7 @@ class BodyLimitMiddleware:
         announced = int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 19 else None
         if declared and announced is None:
             announced = self.max_bytes + 1  # not a length at all, or one beyond any limit
-        arrived = 0
+        arrived, who = 0, client_network(scope)
 
         def too_large(size: str) -> BodyTooLarge:
             return BodyTooLarge(
@@ -204,11 +213,11 @@ class BodyLimitMiddleware:
                 size = len(message.get("body", b""))
                 if arrived + size > self.max_bytes:
                     raise too_large(f"longer than {self.max_bytes} bytes")
-                self.buffered.take(size)
+                self.buffered.take(size, who, least_share=self.max_bytes)
                 arrived += size
             return message
 
         try:
             await self.app(scope, limited_receive, send)
         finally:
-            self.buffered.give_back(arrived)
+            self.buffered.give_back(arrived, who)

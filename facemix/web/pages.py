@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
 from dataclasses import dataclass, field
@@ -161,19 +162,22 @@ async def studio_form(request: Request) -> Response:
             seed=wanted.seed,
             deadline=deadline,
         )
-        charge(request, mixer, result.cost, result.stage_ms)
-        samples = {
-            given.number: (await mixer.sample(given.number, seed=wanted.seed, deadline=deadline)).image
-            for given in wanted.parents
-            if isinstance(given, SampleInput)
-        }
+        numbers = [given.number for given in wanted.parents if isinstance(given, SampleInput)]
+        drawn = await asyncio.gather(*(mixer.sample(number, seed=wanted.seed, deadline=deadline) for number in numbers))
+        charge(request, mixer, sum((one.cost for one in drawn), result.cost), result.stage_ms)
+        samples = {number: one.image for number, one in zip(numbers, drawn, strict=True)}
         slots, view = await mixer.write(_views, wanted, result, samples)
         return _studio(request, slots=slots, result=view, weight=wanted.parents[1].weight)
 
     try:
-        return await do_work(request, read, lambda wanted: frames_of(wanted.parents, 1), work)
+        return await do_work(request, read, _frames_of_form, work)
     except FacemixError as error:
         return _studio_error(request, error, form)
+
+
+def _frames_of_form(wanted: MixInput) -> int:
+    """The page shows its sample faces, too."""
+    return frames_of(wanted.parents, 1 + sum(isinstance(parent, SampleInput) for parent in wanted.parents))
 
 
 def _settle_choices(form: Form) -> None:

@@ -18,12 +18,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from facemix.errors import (
-    Busy,
     FacemixError,
     Internal,
     MethodNotAllowed,
     NotFound,
-    NotReady,
     RequestInvalid,
 )
 from facemix.web.schemas import Problem
@@ -31,6 +29,8 @@ from facemix.web.schemas import Problem
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _LONGEST_TEXT = 600
+RETRY_AFTER_SECONDS = 2  # of errors that do not say when
+_PASSING = (429, 503)
 
 
 def clean_text(text: str, longest: int = _LONGEST_TEXT) -> str:
@@ -85,8 +85,8 @@ def note_refusal(error: FacemixError, request: Request) -> None:
 def error_headers(error: FacemixError) -> dict[str, str]:
     """Headers that belong to an error whatever its body looks like."""
     headers = dict(getattr(error, "http_headers", {}))
-    if isinstance(error, Busy | NotReady):
-        headers["Retry-After"] = str(error.details.get("retry_after", 2))
+    if error.status in _PASSING:
+        headers["Retry-After"] = str(error.details.get("retry_after", RETRY_AFTER_SECONDS))
     return headers
 
 

@@ -17,7 +17,9 @@ import sys
 from contextlib import suppress
 from typing import Any, ClassVar
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from facemix.errors import FacemixError, HeaderTimeout, HeaderTooLarge, RequestInvalid, TooManyConnections
 from facemix.web.connections import Connections, raw_answer
@@ -61,6 +63,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._fed = 0  # bytes without an end of a header or a byte of a body
         self._heard = False  # a byte of the header that is awaited
         self._thrown_away = 0
+        self._answered: RequestResponseCycle | None = None  # or was last; `cycle` is what is being read
         self._address: str | None = None
         self._unread = 0
         self._header_timer: asyncio.TimerHandle | None = None
@@ -92,6 +95,9 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._address is not None:
             self.shared.leave(self._address)
             self._unset_keepalive_if_required()
+            if self._answered is not None and not self._answered.response_complete:
+                self._answered.disconnected = True
+                self._answered.message_event.set()
             super().connection_lost(exc)
         elif self._linger_timer is not None:
             self.shared.turned_away -= 1
@@ -188,8 +194,15 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self._stop_header_timer()
         self._in_body, self._fed = True, 0
+        if self.pipeline and self._has_room():
+            self.flow.resume_reading()  # uvicorn has paused it, and would not see that the client leaves
         if self.shared.stopping:
             self.cycle.keep_alive = False
+
+    def _has_room(self) -> bool:
+        """Whether more may wait behind the request that is being answered."""
+        waiting = sum(len(cycle.body) for cycle, _ in self.pipeline)
+        return len(self.pipeline) < self.shared.limits.pipelined and waiting <= HIGH_WATER_LIMIT
 
     def on_body(self, body: bytes) -> None:
         if self.closing or self._deaf:
@@ -214,6 +227,10 @@ class GuardedProtocol(HttpToolsProtocol):
             )
 
     # --- answers -------------------------------------------------------------------------------------------
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from cachetools import LRUCache
 from limits import RateLimitItem, RateLimitItemPerMinute, parse_many
 from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
@@ -26,9 +27,10 @@ from facemix.errors import ConfigError, FacemixError, KeyUnknown, RateLimited
 
 MOST_TRACKED = 16_384
 _LONGEST_SECRET = 512
+_PROVEN = 1024  # secrets remembered as a key's
 _IPV6_NETWORK = 64  # bits: what one customer of a provider is given
 
-Group = Literal["work", "samples"]
+Group = Literal["work", "samples", "unknown keys"]
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,17 @@ def network(address: str) -> str:
     return str(ipaddress.ip_network((parsed, _IPV6_NETWORK), strict=False))
 
 
+def client_network(scope: Scope) -> str:
+    """`network` of whoever sent a request."""
+    client = scope.get("client")
+    return network(client[0]) if client else "unknown"
+
+
 @dataclass(frozen=True)
 class Rates:
     """What a client may send, in the notation of `limits`; ``none`` sets no limit.
 
-    address: requests for work (a mix, a strip, a look at a photo) of one address.
+    address: requests for work (a mix, a strip, a look at a photo) of one address; also secrets that no key has.
     key: the same of one API key.
     samples: sample faces, of either; the page asks for a dozen at once.
     """
@@ -130,15 +138,18 @@ class RateLimits:
         self.storage = BoundedStorage(most, clock)
         self.limiter = FixedWindowRateLimiter(self.storage)
 
-    def hit(self, group: Group, client: str, *, keyed: bool, own: int | None = None) -> RateLimited | None:
+    def hit(
+        self, group: Group, client: str, *, keyed: bool, own: int | None = None, count: bool = True
+    ) -> RateLimited | None:
         """Counts one request.
 
         Args:
-            group: what is asked for.
+            group: what is asked for, or that the secret which came along is no key's.
             client: name of the API key, or the network of the address.
             keyed: whether `client` is a key. When too many addresses are counted already, further ones share one
                 counter; a key never does.
             own: requests for work per minute of this key, in the place of those of any key.
+            count: False only looks whether one more would be refused.
 
         Returns:
             The refusal, or None. Its `details` hold `retry_after`, the seconds until the window ends.
@@ -152,7 +163,7 @@ class RateLimits:
             who = (group, kind, client)
             if not keyed and not self.storage.has_room_for(item.key_for(*who)):
                 who = (group, kind, "others")
-            if not self.limiter.hit(item, *who):
+            if not (self.limiter.hit if count else self.limiter.test)(item, *who):
                 ends = self.limiter.get_window_stats(item, *who).reset_time
                 seconds = max(1, math.ceil(ends - self.storage.clock()))
                 if seconds > wait:
@@ -160,7 +171,7 @@ class RateLimits:
         if not wait:
             return None
         return RateLimited(
-            f"this {kind} sent more requests than {exceeded}",
+            f"this {kind} sent more {'unknown keys' if group == 'unknown keys' else 'requests'} than {exceeded}",
             hint=f"try again in {wait} seconds",
             retry_after=wait,
         )
@@ -188,7 +199,8 @@ class RateLimitMiddleware:
         limits: the counters.
         respond: renders a refusal.
         resolve: says whose key has the secret after ``Authorization: Bearer``, None for one that is not known.
-            Without it the header is not looked at. A secret that is not known counts for the address.
+            Without it the header is not looked at. A secret that is not known counts for the address, and from an
+            address that has sent too many of them it is asked only about secrets that were a key's before.
         counted: hears the code of every refusal.
     """
 
@@ -202,29 +214,38 @@ class RateLimitMiddleware:
     ) -> None:
         self.app = app
         self.limits, self.respond, self.resolve, self.counted = limits, respond, resolve, counted
+        self._proven: LRUCache[str, None] = LRUCache(_PROVEN)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         group = _group(scope) if scope["type"] == "http" else None
         if group is None:
             await self.app(scope, receive, send)
             return
-        secret = _secret(scope) if self.resolve is not None else None
-        sender = await self.resolve(secret) if self.resolve is not None and secret else None
-        client = scope.get("client")
-        refusal: FacemixError | None
-        if sender is not None:
-            scope.setdefault("state", {})["api_key"] = sender.name
-            refusal = self.limits.hit(group, sender.name, keyed=True, own=sender.per_minute)
-        else:
-            refusal = self.limits.hit(group, network(client[0]) if client else "unknown", keyed=False)
-        if refusal is None and secret is not None and sender is None:
-            refusal = _unknown_key()
+        refusal = await self._refusal(scope, group)
         if refusal is None:
             await self.app(scope, receive, send)
             return
         self.counted(refusal.code)
         response = self.respond(Request(scope, receive), refusal)
         await response(scope, receive, send)
+
+    async def _refusal(self, scope: Scope, group: Group) -> FacemixError | None:
+        who = client_network(scope)
+        secret = _secret(scope) if self.resolve is not None else None
+        if self.resolve is not None and secret:
+            if secret not in self._proven and (guessing := self._guessing(who)) is not None:
+                return guessing
+            sender = await self.resolve(secret)
+            if sender is not None:
+                self._proven[secret] = None
+                scope.setdefault("state", {})["api_key"] = sender.name
+                return self.limits.hit(group, sender.name, keyed=True, own=sender.per_minute)
+            self.limits.hit("unknown keys", who, keyed=False)
+        refusal = self.limits.hit(group, who, keyed=False)
+        return _unknown_key() if refusal is None and secret is not None else refusal
+
+    def _guessing(self, who: str) -> RateLimited | None:
+        return self.limits.hit("unknown keys", who, keyed=False, count=False)
 
 
 def _group(scope: Scope) -> Group | None:

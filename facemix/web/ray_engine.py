@@ -12,10 +12,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import signal
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp
@@ -45,7 +46,7 @@ def serve_with_ray(settings: Settings) -> int:
 
     The cluster is the one that this process is connected to already, the one at RAY_ADDRESS, or a new one on this
     machine. In a cluster there is one facemix: a second call replaces the replicas of the first. The front answers
-    from the first moment, and what needs a replica with 503 until there is one.
+    from the first moment, and what needs a replica with 503 until there is one. SIGHUP changes nothing.
 
     Returns:
         The process's exit status: 0, or 1 when answers were cut off.
@@ -61,7 +62,7 @@ def serve_with_ray(settings: Settings) -> int:
     except ModuleNotFoundError as error:
         raise InstallationError("Ray is not installed", hint="pip install 'facemix[ray]'") from error
     accounts = Accounts(open_database(settings), ledger=settings.ledger)
-    with listen(settings.host, settings.port) as listening:
+    with _deaf_to_hangup(), listen(settings.host, settings.port) as listening:
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
         connected = ray.is_initialized()
         if not connected:
@@ -93,6 +94,24 @@ def serve_with_ray(settings: Settings) -> int:
                 serve.delete(APPLICATION)
             if not connected:
                 ray.shutdown()
+
+
+@contextmanager
+def _deaf_to_hangup() -> Iterator[None]:
+    """Where one process serves, SIGHUP changes the model; by default it would end this one at once."""
+    # Windows has no such signal, and only the main thread may say what becomes of one.
+    if not hasattr(signal, "SIGHUP") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def say(*_: object) -> None:
+        log.warning("SIGHUP changes nothing here: a new model needs a restart")
+
+    former = signal.signal(signal.SIGHUP, say)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL if former is None else former)
 
 
 class _Start:

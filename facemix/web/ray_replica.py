@@ -103,6 +103,7 @@ class RayReplica(Replica):
         tune_allocator()
         wait_passively()
         settings = load_settings() if values is None else Settings(**values)
+        settings = settings.model_copy(update={"isolate": False})  # a replica is a process of its own already
         configure_logging(settings.log_level, settings.log_format)
         access.disabled = settings.log_level != "debug"  # the front has a line for every request
         super().__init__(settings, serve.get_replica_context().replica_id.unique_id)

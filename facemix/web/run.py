@@ -14,8 +14,8 @@ from facemix.web.app import create_app
 from facemix.web.connections import ConnectionLimits
 from facemix.web.server import BACKLOG, make_server
 
-# A thread that looks at a photograph holds Python's lock for so long at most when the event loop wants it; by default it is
-# ten times as long, which every answer would wait for.
+# When the event loop wants Python's lock, a thread that looks at a photograph holds it for so long at most; by default
+# it is ten times as long, which every answer would wait for.
 SWITCH_SECONDS = 0.0005
 
 

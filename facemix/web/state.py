@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol, TypeVar
 
 from anyio import to_thread
 from starlette.requests import Request
 
-from facemix.errors import FacemixError, NotReady
+from facemix.errors import FacemixError, NotReady, Stopping
 from facemix.imaging.encode import encode_image
 from facemix.mixing.recipe import Interpolation, ModelIdentity
 from facemix.serving.admission import Admission
@@ -26,6 +28,7 @@ log = logging.getLogger("facemix.web")
 
 SAMPLE_BYTES = 8 * MEBIBYTE  # some thousand files of sample faces
 SAMPLE_SECONDS = 24 * 3600.0
+LAST_SECONDS = 2.0
 SAMPLES_WAITING = 96  # frames; apart from the others, so that a page shows its samples even when all is busy
 
 T = TypeVar("T")
@@ -87,6 +90,7 @@ class ServerState:
         self._factory = factory
         self._live: MixerLike | None = None
         self._leases: dict[int, int] = {}  # requests at work, by the identity of their mixer
+        self._retiring: set[asyncio.Task[None]] = set()
         self._failure: FacemixError | None = None
         self._changing = asyncio.Lock()
         self._sample_files: Cache[bytes] = Cache(
@@ -105,7 +109,7 @@ class ServerState:
         the failure is told by every answer that needs it."""
         async with self._changing:
             try:
-                made = await to_thread.run_sync(self._factory, self.observer, abandon_on_cancel=True)
+                made = await self._make()
             except FacemixError as error:
                 log.error("the mixer cannot be loaded: %s; %s", error.message, error.hint)
                 self._failure = error
@@ -114,9 +118,40 @@ class ServerState:
                 self._failure = internal_error()
             else:
                 former, self._live, self._failure = self._live, made, None
-                log.info("the mixer is loaded: %s", made.model)
-                if former is not None and not self._leases.get(id(former)):
-                    await to_thread.run_sync(former.close)
+                log.info("the mixer is loaded: %s by %s", made.model, made.vitals().backend)
+                if former is not None:
+                    self._retire(former)
+
+    async def _make(self) -> MixerLike:
+        """In a thread that a stop does not wait for. What it makes after that is closed at once."""
+        made: Future[MixerLike] = Future()
+
+        def work() -> None:
+            try:
+                mixer = self._factory(self.observer)
+            except BaseException as error:
+                if made.set_running_or_notify_cancel():
+                    made.set_exception(error)
+            else:
+                if made.set_running_or_notify_cancel():
+                    made.set_result(mixer)
+                else:
+                    mixer.close()
+
+        threading.Thread(target=work, name="load", daemon=True).start()
+        return await asyncio.wrap_future(made)
+
+    def _retire(self, mixer: MixerLike) -> None:
+        """Closes a mixer that is not live any more, beside the requests, when no request is at work with it."""
+        if mixer is not self._live and not self._leases.get(id(mixer)):
+            task = asyncio.ensure_future(to_thread.run_sync(mixer.close))
+            self._retiring.add(task)
+            task.add_done_callback(self._retired)
+
+    def _retired(self, task: asyncio.Task[None]) -> None:
+        self._retiring.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a mixer could not be closed", exc_info=error)
 
     @property
     def loaded(self) -> MixerLike | None:
@@ -128,7 +163,9 @@ class ServerState:
         return self._failure if self._live is None else None
 
     def mixer(self) -> MixerLike:
-        """Raises `NotReady` while loading, afterwards the error that loading ended with."""
+        """Raises `NotReady` while loading, afterwards the error that loading ended with; `Stopping` at the end."""
+        if self.admission.stopping:
+            raise Stopping("the server is stopping", hint="try again in a moment", retry_after=2)
         if self._live is not None:
             return self._live
         if self._failure is not None:
@@ -148,19 +185,23 @@ class ServerState:
             self._leases[id(mixer)] -= 1
             if not self._leases[id(mixer)]:
                 del self._leases[id(mixer)]
-                if mixer is not self._live:
-                    await to_thread.run_sync(mixer.close)
+                self._retire(mixer)
 
     def ill(self) -> str | None:
         """What is wrong with the live mixer, or None; loading is no illness."""
         return None if self._live is None else self._live.ill()
 
     async def close(self) -> None:
-        """Lets go of the device."""
+        """Takes nothing new and lets go of the device. Requests that a stop has cancelled get a moment to end."""
         self.admission.stopping = self.sample_admission.stopping = True
         mixer, self._live = self._live, None
         if mixer is not None:
-            await to_thread.run_sync(mixer.close)
+            self._retire(mixer)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_SECONDS):
+                while self._leases:
+                    await asyncio.sleep(0.01)
+        await asyncio.gather(*self._retiring, return_exceptions=True)
 
     @property
     def sample_bytes(self) -> int:
@@ -169,8 +210,13 @@ class ServerState:
 
     # --- samples -------------------------------------------------------------------------------------------
 
-    async def sample_file(self, number: int, seed: int, media_type: str) -> bytes:
+    async def sample_file(
+        self, number: int, seed: int, media_type: str, drawn: Callable[[SampleResult], None] = lambda result: None
+    ) -> bytes:
         """A sample face as a file, from memory where it has been drawn before.
+
+        Args:
+            drawn: hears what was drawn, where it had to be: of those who ask at the same time the first.
 
         Raises:
             Busy: too many samples are being waited for.
@@ -181,6 +227,7 @@ class ServerState:
                 with self.sample_admission.ticket(1):
                     deadline = time.monotonic() + self.settings.deadline_seconds
                     result = await mixer.sample(number, seed=seed, deadline=deadline)
+                    drawn(result)
                     return await mixer.write(encode_image, result.image, media_type)
 
             return await self._sample_files.get((mixer.model.weights, number, seed, media_type), draw)

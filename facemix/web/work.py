@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
-from facemix.errors import RequestInvalid
+from facemix.errors import DeadlineExceeded, RequestInvalid
 from facemix.serving.types import Cost, ParentInput, PhotoInput
 from facemix.web.state import MixerLike, ServerState
 
 DEADLINE_HEADER = "x-facemix-deadline"
+GRACE_SECONDS = 1.0  # what has begun by its deadline gets so long to end
 
 Wanted = TypeVar("Wanted")
 T = TypeVar("T")
@@ -35,6 +36,7 @@ async def do_work(
     Raises:
         Busy, Stopping, NotReady: before the body is read if that much is clear by then, else before any of it is
             decoded.
+        DeadlineExceeded: it was not done within the client's patience and the operator's.
         ClientDisconnect: the client left; the work was cancelled.
     """
     state = ServerState.of(request)
@@ -44,7 +46,13 @@ async def do_work(
     wanted = await read()
     with state.admission.ticket(frames(wanted)):
         async with state.lease() as mixer:
-            return await unless_gone(request, work(mixer, wanted, time.monotonic() + patience))
+            deadline = time.monotonic() + patience
+            try:
+                # Whatever hangs, a photograph's decoder or the device, costs nobody more than their patience.
+                async with asyncio.timeout(patience + GRACE_SECONDS):
+                    return await unless_gone(request, work(mixer, wanted, deadline))
+            except TimeoutError as error:
+                raise DeadlineExceeded("it was not done in time", hint="try again later", retry_after=5) from error
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:

@@ -27,6 +27,8 @@ def test_the_quick_form_measures_every_backend_there_is(tmp_path, capsys):
             assert max(chosen) == 1
     assert results["checkpoint"].startswith("tiny@")
     assert results["threads"] == 1
+    assert results["quick"] is True
+    assert {"cpu", "cores", "torch", "commit", "date", "openvino"} <= set(results["machine"])
     for name in results["backends"]:
         assert printed.count(f"| {name} |") == len(PARTS)
     for name, reason in results["missing"].items():

@@ -17,6 +17,7 @@ def test_a_quick_run_writes_every_stage_and_codec(tmp_path, capsys):
         assert row["former_bytes"] > 0 < row["now_bytes"]
         assert row["ratio"] >= 0
     assert results["repeats"] == 1
+    assert results["quick"] is True
     assert results["machine"]["cores"] >= 1
     printed = capsys.readouterr().out
     assert "portrait 200" in printed

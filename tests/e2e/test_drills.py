@@ -4,14 +4,17 @@ model, a stop in the middle of it."""
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 from files import jpeg
+from looking import here
 from portraits import other, portrait
 from served import serving
 from sqlalchemy import event
@@ -105,6 +108,35 @@ def test_clients_that_leave_early_leave_no_work_behind(small):
     assert " ERROR " not in small.log
 
 
+def test_processes_that_are_killed_under_load_cost_no_answer(small):
+    def ask(number):
+        with small.client() as client:
+            return client.post(MIX, files=photos(1500 + number)).status_code
+
+    with ThreadPoolExecutor(3) as pool:
+        answers = [pool.submit(ask, number) for number in range(9)]
+        eventually(lambda: any(answer.done() for answer in answers))
+        lookers = children(small.process.pid)
+        assert lookers
+        for pid in lookers:
+            os.kill(pid, signal.SIGKILL)
+        assert [answer.result() for answer in answers] == [200] * 9
+    assert set(children(small.process.pid)).isdisjoint(lookers)
+
+
+def children(pid: int) -> list[int]:
+    """The processes in which a server looks at photographs."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            if parent == pid and "spawn_main" in (folder / "cmdline").read_text():
+                found.append(int(folder.name))
+        except (OSError, ValueError, IndexError):
+            continue  # no process, or one that has ended meanwhile
+    return found
+
+
 def test_the_model_changes_under_load_without_dropping_a_request(small, models):
     done = threading.Event()
     answers = []
@@ -177,7 +209,7 @@ def test_a_dead_inference_thread_is_seen_told_and_replaced(engine):
     prepared.set()
     prepare = engine.batcher._prepare
     engine.batcher._prepare = lambda: (prepared.wait(60), prepare())
-    mixer = Mixer(engine, FaceFinder(CenterFace(threads=1)))
+    mixer = Mixer(engine, here(FaceFinder(CenterFace(threads=1))))
     with running(lambda: mixer) as client:
         both = files(face_a=PHOTOS[0], face_b=PHOTOS[1])
         assert client.post(MIX, files=both).status_code == 200

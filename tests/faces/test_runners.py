@@ -1,5 +1,8 @@
 import builtins
 import importlib.util
+import os
+import subprocess
+import sys
 import threading
 
 import cv2
@@ -95,6 +98,24 @@ def test_openvino_asked_for_by_name_must_be_there(monkeypatch):
     with pytest.raises(InstallationError, match="OpenVINO") as refused:
         runners.open_network(WEIGHTS, runner="openvino", threads=1)
     assert "facemix[openvino]" in refused.value.hint
+
+
+@pytest.mark.parametrize("runner", ["onnxruntime", pytest.param("openvino", marks=needs_openvino)])
+def test_nothing_is_reported_or_written(tmp_path, runner):
+    """Both libraries, imported plainly, keep a file in the home directory and send what is in it to their makers."""
+    program = (
+        "import sys\n"
+        "from facemix.faces.centerface import CenterFace\n"
+        f"assert CenterFace(threads=1, runner={runner!r}).runner == {runner!r}\n"
+        "loaded = [name for name in sys.modules if name.startswith('openvino_telemetry')]\n"
+        "assert not loaded, loaded\n"
+    )
+    home = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=WEIGHTS.parents[3], env=home, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 @needs_openvino

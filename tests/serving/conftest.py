@@ -1,4 +1,5 @@
 import pytest
+from looking import here
 from one_thread import one_thread  # noqa: F401 (pytest finds it here)
 from tiny import tiny_checkpoint
 
@@ -28,4 +29,4 @@ def finder():
 
 @pytest.fixture(scope="session")
 def mixer(engine, finder):
-    return BlockingMixer(Mixer(engine, finder))
+    return BlockingMixer(Mixer(engine, here(finder)))

@@ -1,8 +1,9 @@
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from looking import here
 
 from facemix.errors import RecipeInvalid
 from facemix.serving.blocking import BlockingMixer
@@ -13,7 +14,7 @@ from facemix.serving.types import SampleInput
 
 def test_it_answers_several_threads_and_leaves_none_behind(checkpoint, finder):
     before = set(threading.enumerate())
-    mixer = BlockingMixer(Mixer(Engine(checkpoint, device="cpu", max_batch=2), finder))
+    mixer = BlockingMixer(Mixer(Engine(checkpoint, device="cpu", max_batch=2), here(finder)))
     with ThreadPoolExecutor(4) as pool:
         pictures = list(pool.map(mixer.sample, [1, 2, 1, 2]))
     np.testing.assert_array_equal(pictures[0], pictures[2])
@@ -25,3 +26,23 @@ def test_it_answers_several_threads_and_leaves_none_behind(checkpoint, finder):
 def test_a_refusal_is_raised_where_it_was_asked_for(mixer):
     with pytest.raises(RecipeInvalid, match="1 faces were given"):
         mixer.mix([SampleInput(0, "sample:0")])
+
+
+def test_a_caller_who_still_waits_at_the_end_is_let_go(checkpoint, finder):
+    engine = Engine(checkpoint, device="cpu", max_batch=2)
+    entered, gate = threading.Event(), threading.Event()
+    decode = engine.batcher._work["decode"]
+
+    def held(z):
+        entered.set()
+        return gate.wait(30) and decode(z)
+
+    engine.batcher._work = {**engine.batcher._work, "decode": held}
+    mixer = BlockingMixer(Mixer(engine, here(finder)))
+    with ThreadPoolExecutor(2) as pool:
+        waiting = pool.submit(mixer.sample, 1)
+        assert entered.wait(30)
+        closing = pool.submit(mixer.close)
+        gate.set()
+        closing.result(30)
+        assert waiting.exception(30) is None or isinstance(waiting.exception(), CancelledError)

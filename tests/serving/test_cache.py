@@ -1,10 +1,19 @@
 import asyncio
+import gc
+import weakref
 
 import pytest
 
 from facemix.errors import DeadlineExceeded, FaceNotFound
 from facemix.serving.cache import Cache
 from facemix.serving.observer import Observer
+
+
+class Kept:
+    """A value that can be watched."""
+
+    def __len__(self) -> int:
+        return 6
 
 
 class Looks(Observer):
@@ -77,6 +86,26 @@ def test_values_expire():
         assert cache.bytes == 0
         await cache.get("a", maker(b"a", calls))
         assert len(calls) == 2
+
+    asyncio.run(go())
+
+
+def test_an_idle_cache_forgets_by_itself():
+    async def go():
+        cache, _ = made(seconds=0.01)
+        kept = Kept()
+        left = weakref.ref(kept)
+
+        async def make():
+            return left()
+
+        await cache.get("a", make)
+        del kept
+        gc.collect()
+        assert left() is not None
+        await asyncio.sleep(0.15)
+        gc.collect()
+        assert left() is None
 
     asyncio.run(go())
 

@@ -10,6 +10,7 @@ from facemix.web.run import open_database
 
 CHECKS = [
     "python",
+    "allocator",
     "torch",
     "torchvision",
     "image formats",
@@ -52,7 +53,7 @@ def test_a_whole_installation_is_in_order_but_for_its_untrained_model(usual):
 
 
 def test_a_model_whose_samples_are_faces_is_in_order(tmp_path, monkeypatch):
-    monkeypatch.setattr(doctor, "_faces_among_samples", lambda engine: 5)
+    monkeypatch.setattr(doctor, "_faces_among_samples", lambda engine, runner: 5)
     found = report(checkpoint=tiny_checkpoint(tmp_path))["model"]
     assert found.verdict == "ok"
     assert "5 of 8" in found.message
@@ -126,6 +127,58 @@ def test_a_database_that_is_in_use_is_named(tmp_path):
     assert str(tmp_path) in found.message
 
 
+def test_a_database_without_tables_is_a_note(tmp_path):
+    found = report(checkpoint=tmp_path, data_dir=tmp_path / "new")["database"]
+    assert found.verdict == "note"
+    assert "no tables yet" in found.message
+    assert "facemix serve" in found.hint
+
+
+def test_a_database_that_is_not_up_to_date_is_a_note(tmp_path, monkeypatch):
+    with open_database(Settings(data_dir=tmp_path)):
+        pass
+    monkeypatch.setattr("facemix.storage.migrate.revisions", lambda engine: ("0000", "0001"))
+    found = report(checkpoint=tmp_path, data_dir=tmp_path)["database"]
+    assert found.verdict == "note"
+    assert "'0000', not '0001'" in found.message
+
+
+@pytest.mark.parametrize("broken", ["damaged file", "no server"])
+def test_a_database_that_does_not_answer_fails(tmp_path, broken):
+    settings = {"data_dir": tmp_path}
+    if broken == "damaged file":
+        (tmp_path / "facemix.sqlite3").write_bytes(b"not a database" * 100)
+    else:
+        pytest.importorskip("psycopg")
+        settings = {"database_url": f"postgresql://facemix:secret@127.0.0.1:{free_port()}/facemix"}
+    found = report(checkpoint=tmp_path, **settings)["database"]
+    assert found.verdict == "fail"
+    assert found.hint
+    assert "secret" not in found.message + found.hint
+
+
+def test_the_detector_is_tried_with_what_runs_it(tmp_path, monkeypatch):
+    asked = []
+
+    class Detector(doctor.CenterFace):
+        def __init__(self, **options):
+            asked.append(options.get("runner"))
+            super().__init__(**options | {"runner": "onnxruntime"})
+
+    monkeypatch.setattr(doctor, "CenterFace", Detector)
+    found = report(checkpoint=tiny_checkpoint(tmp_path), detector="auto")
+    assert found["face detector"].message.startswith("CenterFace on ONNX Runtime")
+    assert asked == ["auto", "auto"]
+
+
+@pytest.mark.parametrize(("tuned", "words"), [(True, "glibc's, which"), (False, "leaves it as it is")])
+def test_the_allocator_is_told(tmp_path, monkeypatch, tuned, words):
+    monkeypatch.setattr(doctor, "tune_allocator", lambda: tuned)
+    found = report(checkpoint=tmp_path)["allocator"]
+    assert found.verdict == "ok"
+    assert words in found.message
+
+
 def test_a_blob_store_is_tried_out(tmp_path):
     found = report(checkpoint=tmp_path, blob_url=f"file://{tmp_path}/blobs")["blob store"]
     assert found.verdict == "ok"
@@ -136,6 +189,6 @@ def test_a_blob_store_is_tried_out(tmp_path):
 
 
 def test_what_computes_is_told_with_the_reasons(tmp_path, monkeypatch):
-    monkeypatch.setattr(doctor, "_faces_among_samples", lambda engine: 5)
+    monkeypatch.setattr(doctor, "_faces_among_samples", lambda engine, runner: 5)
     found = report(checkpoint=tiny_checkpoint(tmp_path), precision="fp32")["model"]
     assert "by torch fp32 on cpu" in found.message

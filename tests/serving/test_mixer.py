@@ -11,6 +11,7 @@ import pytest
 import torch
 from draw_golden import GOLDEN, PICTURES, golden_mixer
 from files import cmyk_jpeg, jpeg, png, sideways_png, text_named_jpg, truncated
+from looking import here
 from PIL import Image
 from portraits import LANDMARKS, cat, crowd, far_away, head, other, portrait
 from tiny import TINY
@@ -106,7 +107,7 @@ def test_a_face_that_the_gates_refuse_is_still_shown(mixer):
 
 def test_huge_photographs_are_reduced_before_faces_are_looked_for(engine, finder):
     limits = DecodeLimits(max_side=200)
-    photo = BlockingMixer(Mixer(engine, finder, limits=limits)).find_faces(PhotoInput(png(portrait()), "portrait"))
+    photo = BlockingMixer(Mixer(engine, here(finder, limits))).find_faces(PhotoInput(png(portrait()), "portrait"))
     assert (photo.width, photo.height) == (200, 200)
     assert photo.faces[0].face.box[2] < 200
     assert any("reduced" in note for note in photo.notes)
@@ -236,7 +237,7 @@ def test_a_strip_goes_from_the_first_to_the_second(mixer, engine):
 
 @pytest.mark.parametrize("steps", [-1, 0, 1, 10])
 def test_a_strip_has_as_many_frames_as_the_operator_allows(engine, finder, steps):
-    mixer = BlockingMixer(Mixer(engine, finder, max_steps=9))
+    mixer = BlockingMixer(Mixer(engine, here(finder), max_steps=9))
     with pytest.raises(RecipeInvalid, match=f"steps is {steps}") as caught:
         mixer.strip(a(), b(), steps=steps)
     assert caught.value.where == "steps"
@@ -323,7 +324,7 @@ def test_a_face_that_is_not_there_is_refused_with_the_ones_that_are(mixer, index
 
 
 def test_the_operators_limits_hold(engine, finder):
-    mixer = BlockingMixer(Mixer(engine, finder, limits=DecodeLimits(max_bytes=1000), max_parents=2))
+    mixer = BlockingMixer(Mixer(engine, here(finder, DecodeLimits(max_bytes=1000)), max_parents=2))
     with pytest.raises(ImageTooLarge):
         mixer.mix([a(), b()])
     with pytest.raises(RecipeInvalid, match="3 faces were given") as caught:
@@ -435,7 +436,7 @@ class Counted(Observer):
 def watched(checkpoint, finder):
     counted = Counted()
     engine = Engine(checkpoint, device="cpu", observer=counted)
-    made = BlockingMixer(Mixer(engine, finder, cache_bytes=1 << 20, cache_seconds=600, observer=counted))
+    made = BlockingMixer(Mixer(engine, here(finder), cache_bytes=1 << 20, cache_seconds=600, observer=counted))
     yield made, counted
     made.close()
 
@@ -480,7 +481,7 @@ def test_the_crops_of_one_request_meet_in_one_batch(checkpoint, finder):
         return decode(z)
 
     engine.batcher._work = {**engine.batcher._work, "decode": held}
-    mixer = Mixer(engine, finder, workers=2)
+    mixer = Mixer(engine, here(finder, threads=2))
 
     async def go():
         first = asyncio.ensure_future(mixer.sample(0))
@@ -512,6 +513,17 @@ def test_a_refusal_that_is_remembered_names_each_photo_by_its_own_name(watched):
         assert caught.value.where == name
 
 
+def test_a_refusal_that_is_kept_keeps_nothing_of_those_who_met_it(watched):
+    mixer, _ = watched
+    far = png(far_away())
+    for _ in range(3):
+        with pytest.raises(FaceTooSmall):
+            mixer.mix([PhotoInput(far, "far.jpg"), a()])
+    kept = mixer.find_faces(PhotoInput(far, "far.jpg")).faces[0].refusal
+    assert kept.__traceback__ is None
+    assert kept.where is None
+
+
 def test_two_equal_bad_photos_are_each_named_rightly(watched):
     mixer, _ = watched
     with pytest.raises(FaceNotFound) as caught:
@@ -523,7 +535,7 @@ def test_two_equal_bad_photos_are_each_named_rightly(watched):
 
 
 def test_nothing_is_kept_after_the_end(checkpoint, finder):
-    inner = Mixer(Engine(checkpoint, device="cpu"), finder, cache_bytes=1 << 20, cache_seconds=600)
+    inner = Mixer(Engine(checkpoint, device="cpu"), here(finder), cache_bytes=1 << 20, cache_seconds=600)
     mixer = BlockingMixer(inner)
     mixer.mix([a(), b()])
     assert inner._photos.bytes > 0
@@ -550,7 +562,7 @@ def test_who_leaves_takes_their_work_along(checkpoint, finder):
     """Cancelled while another holds the device, a mix never reaches it."""
     counted = Counted()
     engine = Engine(checkpoint, device="cpu", observer=counted)
-    mixer = Mixer(engine, finder, observer=counted)
+    mixer = Mixer(engine, here(finder), observer=counted)
     gate, entered = threading.Event(), threading.Event()
     work = engine.batcher._work["decode"]
 
@@ -583,7 +595,7 @@ def test_a_device_that_hangs_costs_nobody_more_than_their_patience(checkpoint, f
     gate = threading.Event()
     work = engine.batcher._work["decode"]
     engine.batcher._work = {**engine.batcher._work, "decode": lambda z: gate.wait(30) and work(z)}
-    mixer = BlockingMixer(Mixer(engine, finder))
+    mixer = BlockingMixer(Mixer(engine, here(finder)))
     with pytest.raises(DeadlineExceeded, match="did not answer"):
         mixer._wait(mixer.mixer.sample(0, deadline=time.monotonic() + 0.05))
     gate.set()

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from facemix.errors import DeadlineExceeded
+from facemix.errors import DeadlineExceeded, Stopping
 from facemix.serving.pool import Pool
 
 
@@ -61,3 +61,37 @@ def test_its_threads_stand_back_and_no_others(pool):
     here = nice()
     assert asyncio.run(pool.run(nice)) == max(here, 3)
     assert nice() == here
+
+
+def test_a_closed_pool_says_so_to_those_who_wait_and_to_those_who_come():
+    pool, gate = Pool("work", 1), threading.Event()
+
+    async def go():
+        first = asyncio.ensure_future(pool.run(gate.wait, 30))
+        await asyncio.sleep(0.01)
+        second = asyncio.ensure_future(pool.run(print))
+        await asyncio.sleep(0)
+        pool.close()
+        with pytest.raises(Stopping):
+            await second
+        with pytest.raises(Stopping):
+            await pool.run(print)
+        gate.set()
+        assert await first
+
+    asyncio.run(go())
+
+
+def test_who_leaves_a_closed_pool_has_left():
+    pool, gate = Pool("work", 1), threading.Event()
+
+    async def go():
+        first = asyncio.ensure_future(pool.run(gate.wait, 30))
+        await asyncio.sleep(0.01)
+        first.cancel()
+        pool.close()
+        await asyncio.gather(first, return_exceptions=True)
+        gate.set()
+        assert first.cancelled()
+
+    asyncio.run(go())

@@ -1,6 +1,9 @@
 import asyncio
+import threading
 
 import pytest
+from anyio import fail_after, to_thread
+from cachetools import TTLCache
 from web_client import CAT, OTHER, PHOTO, files, running
 
 from facemix.errors import StorageUnavailable
@@ -8,7 +11,7 @@ from facemix.storage.database import Database
 from facemix.storage.keys import KeyStore
 from facemix.storage.ledger import Ledger
 from facemix.storage.tables import ledger
-from facemix.web.accounts import Accounts
+from facemix.web.accounts import LOOK_UPS_AT_ONCE, Accounts, LedgerMiddleware
 from facemix.web.rates import Sender
 
 MIX = "/api/v1/mix"
@@ -159,3 +162,62 @@ def test_a_key_is_asked_for_once_in_a_while(database, monkeypatch):
 
     assert asyncio.run(go()) == ([Sender("integrator")] * 3, None)
     assert len(asked) == 2
+
+
+def test_a_key_that_is_forgotten_this_very_moment_is_asked_for_again(database):
+    secret = KeyStore(database).create("integrator")
+    accounts, now = Accounts(database, ledger=False), [0.0]
+
+    def clock():  # a look takes longer than a key is remembered
+        now[0] += 0.6
+        return now[0]
+
+    accounts._known = TTLCache(8, 1.0, clock)
+
+    async def go():
+        return [await accounts.sender_of(secret) for _ in range(6)]
+
+    assert asyncio.run(go()) == [Sender("integrator")] * 6
+
+
+def test_keys_are_looked_up_in_threads_of_their_own(database, monkeypatch):
+    released, asked = threading.Event(), []
+
+    def find(self, secret):
+        asked.append(secret)
+        assert released.wait(20)
+
+    monkeypatch.setattr(KeyStore, "find", find)
+    accounts = Accounts(database, ledger=False)
+
+    async def go():
+        shared = to_thread.current_default_thread_limiter()
+        waiting = [asyncio.create_task(accounts.sender_of(f"fmx_{number}")) for number in range(50)]
+        try:
+            with fail_after(20):
+                while accounts._look_ups.statistics().tasks_waiting < 50 - LOOK_UPS_AT_ONCE:
+                    await asyncio.sleep(0.005)
+                assert shared.borrowed_tokens == 0
+                assert await to_thread.run_sync(lambda: "read") == "read"
+        finally:
+            released.set()
+        await asyncio.gather(*waiting)
+
+    asyncio.run(go())
+    assert len(asked) == 50
+
+
+def test_an_answer_that_breaks_off_is_no_success():
+    written = []
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise ZeroDivisionError
+
+    async def send(message):
+        pass
+
+    scope = {"type": "http", "method": "POST", "path": "/api/v1/mix"}
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(LedgerMiddleware(app, written.append)(scope, None, send))
+    assert [row.status for row in written] == [500]

@@ -5,7 +5,7 @@ import anyio
 import pytest
 from web_client import AppClient, picture
 
-from facemix.errors import Busy
+from facemix.errors import Busy, NotReady
 from facemix.settings import Settings
 from facemix.web.front import Answer, ReplicaLost, answer_of, create_front
 from facemix.web.problems import PROBLEM_MEDIA_TYPE
@@ -39,8 +39,19 @@ def portal():
         yield portal
 
 
-def front(portal, replicas, **settings) -> AppClient:
-    return AppClient(create_front(Settings(**settings), replicas), portal)
+class Book:
+    """An account book that keeps its rows."""
+
+    def __init__(self) -> None:
+        self.rows = []
+        self.add = self.rows.append
+
+    async def sender_of(self, secret):
+        return None
+
+
+def front(portal, replicas, accounts=None, **settings) -> AppClient:
+    return AppClient(create_front(Settings(**settings), replicas, accounts), portal)
 
 
 def test_a_request_goes_to_a_replica_as_it_is_and_so_does_its_answer_back(portal):
@@ -103,8 +114,8 @@ def test_nobody_waits_without_end(portal, monkeypatch):
 
 
 def test_who_leaves_is_worked_for_no_more(portal):
-    replicas, sent = Replicas(None), []
-    client = front(portal, replicas)
+    replicas, sent, book = Replicas(None), [], Book()
+    client = front(portal, replicas, book)
 
     async def leave():
         messages = [{"type": "http.request", "body": b"body", "more_body": False}, {"type": "http.disconnect"}]
@@ -119,6 +130,33 @@ def test_who_leaves_is_worked_for_no_more(portal):
 
     portal.call(leave)
     assert (len(replicas.asked), replicas.cancelled, sent) == (1, 1, [])
+    assert book.rows == []  # the replica's own row is the one
+
+
+@pytest.mark.parametrize(
+    ("turns", "statuses"),
+    [
+        ([SAID], []),
+        ([ReplicaLost("gone"), SAID], []),
+        ([None], []),  # the front's patience ends; the replica writes that it was left
+        ([ReplicaLost("gone"), ReplicaLost("gone")], [503]),
+        ([Busy("full", hint="wait")], [503]),
+        ([NotReady("starting", hint="wait")], [503]),
+        ([ReplicaLost("gone"), Busy("full", hint="wait")], [503]),
+        ([ZeroDivisionError()], [500]),
+    ],
+)
+def test_a_request_has_one_row_in_the_ledger_the_replicas_or_the_fronts(portal, monkeypatch, turns, statuses):
+    monkeypatch.setattr("facemix.web.front.GRACE_SECONDS", 0.0)
+    book = Book()
+    front(portal, Replicas(*turns), book, deadline_seconds=0.5).post("/api/v1/mix")
+    assert [row.status for row in book.rows] == statuses
+
+
+def test_what_reaches_no_replica_is_in_the_fronts_ledger(portal):
+    book = Book()
+    assert front(portal, Replicas(), book, max_body_bytes=4096).post("/", content=b"x" * 5000).status_code == 413
+    assert [row.error_code for row in book.rows] == ["body_too_large"]
 
 
 def test_what_is_too_large_reaches_no_replica(portal):

@@ -1,9 +1,17 @@
+import asyncio
+import http.client
 import json
 
 import pytest
+from fake_mixer import FakeMixer
+from live_server import PATIENCE, live
 from web_client import OTHER, PHOTO, files, running
 
-from facemix.web.middleware import CONTENT_SECURITY_POLICY
+from facemix.errors import Busy
+from facemix.settings import Settings
+from facemix.web.app import create_app
+from facemix.web.limits import Buffered
+from facemix.web.middleware import CONTENT_SECURITY_POLICY, BodyLimitMiddleware, HeadMiddleware, RequestIdMiddleware
 
 MIX = "/api/v1/mix"
 MULTIPART = {"Content-Type": "multipart/form-data; boundary=b"}
@@ -76,6 +84,42 @@ def test_head_is_get_without_a_body(client):
     assert client.request("HEAD", MIX).status_code == 405
 
 
+def test_head_leaves_a_real_connection_as_good_as_new():
+    with live(create_app(Settings(), lambda observer: FakeMixer())) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        for path in ("/", "/static/facemix.css", "/nowhere"):
+            announced = []
+            for method in ("HEAD", "GET", "HEAD"):
+                connection.request(method, path)
+                answer = connection.getresponse()
+                body = answer.read()
+                announced.append((answer.status, answer.headers["content-length"], answer.headers["connection"]))
+                assert len(body) == (int(announced[-1][1]) if method == "GET" else 0)
+            assert announced == [announced[0]] * 3
+            assert announced[0][2] is None
+        connection.close()
+
+
+def test_the_method_is_head_for_all_that_stands_outside():
+    methods = []
+
+    async def app(scope, receive, send):
+        methods.append(scope["method"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        methods.append(scope["method"])
+        await send({"type": "http.response.body", "body": b"body"})
+
+    scope = {"type": "http", "method": "HEAD"}
+
+    async def send(message):
+        assert scope["method"] == "HEAD"
+        assert not message.get("body")
+
+    asyncio.run(HeadMiddleware(app)(scope, None, send))
+    assert methods == ["GET", "GET"]
+    assert scope["method"] == "HEAD"
+
+
 @pytest.mark.parametrize("length", ["5001", "9" * 18, "9" * 30, "-1", "x", "1e3", "٣"])
 def test_a_declared_length_beyond_the_cap_is_refused_before_reading(length):
     with running(max_body_bytes=5000) as client:
@@ -116,3 +160,49 @@ def test_an_address_with_line_breaks_stays_on_one_line_of_the_log(client, caplog
         client.get("/x%0Arequest%20forged:%20GET%20/%20200")
     assert caplog.messages
     assert not [message for message in caplog.messages if "\n" in message]
+
+
+def test_an_answer_that_breaks_off_is_logged_as_a_failure(caplog):
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise ZeroDivisionError
+
+    async def send(message):
+        pass
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    with caplog.at_level("INFO", logger="facemix.web.access"), pytest.raises(ZeroDivisionError):
+        asyncio.run(RequestIdMiddleware(app)(scope, None, send))
+    assert [record.status for record in caplog.records] == [500]
+
+
+def test_one_address_may_not_fill_the_memory_for_bodies():
+    buffered = Buffered(400)
+    done = asyncio.Event()
+
+    async def app(scope, receive, send):
+        await receive()
+        await done.wait()
+
+    async def receive():
+        return {"type": "http.request", "body": b"x" * 100, "more_body": False}
+
+    def asked(address):
+        scope = {"type": "http", "method": "POST", "path": "/", "headers": [], "client": (address, 1)}
+        return BodyLimitMiddleware(app, 150, buffered)(scope, receive, None)
+
+    async def go():
+        held = asyncio.create_task(asked("192.0.2.1"))
+        await asyncio.sleep(0)
+        assert buffered.bytes == 100
+        with pytest.raises(Busy, match="150"):  # a quarter is less than one body may have
+            await asked("192.0.2.1")
+        others = [asyncio.create_task(asked(f"192.0.2.{number}")) for number in (2, 3, 4)]
+        await asyncio.sleep(0)
+        assert buffered.bytes == 400
+        done.set()
+        await asyncio.gather(held, *others)
+        await asked("192.0.2.1")
+        assert buffered.bytes == 0
+
+    asyncio.run(asyncio.wait_for(go(), PATIENCE))

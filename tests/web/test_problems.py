@@ -6,7 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from facemix.errors import Busy, FacemixError, FaceNotFound
+from facemix.errors import (
+    Busy,
+    CheckpointMissing,
+    FacemixError,
+    FaceNotFound,
+    InstallationError,
+    Internal,
+    ModelMismatch,
+    RateLimited,
+    StorageFull,
+    StorageUnavailable,
+)
 from facemix.web.openapi import error_classes
 from facemix.web.problems import clean_text, jsonable, problem_response
 
@@ -78,6 +89,23 @@ def test_a_problem_has_every_member():
 
 def test_busy_says_when_to_come_back():
     assert problem_response(Busy("full", hint="wait", retry_after=7), request()).headers["retry-after"] == "7"
+
+
+@pytest.mark.parametrize("kind", [CheckpointMissing, InstallationError, StorageUnavailable, RateLimited])
+def test_whatever_may_pass_says_when_to_come_back(kind):
+    assert problem_response(kind("down", hint="wait"), request()).headers["retry-after"] == "2"
+
+
+@pytest.mark.parametrize("kind", [FaceNotFound, ModelMismatch, StorageFull, Internal])
+def test_what_stays_does_not(kind):
+    assert "retry-after" not in problem_response(kind("so it is", hint="none"), request()).headers
+
+
+def test_a_failed_load_says_when_to_come_back():
+    failure = Internal("a defect", hint="wait")
+    failure.status = 503
+    response = problem_response(failure, request())
+    assert (response.status_code, response.headers["retry-after"]) == (503, "2")
 
 
 def test_codes_are_unique_and_every_kind_has_a_status():

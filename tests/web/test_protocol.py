@@ -248,6 +248,47 @@ def test_the_application_hears_that_a_client_left(roomy):
     until(lambda: roomy.app.outcomes.count("left") == before + 1)
 
 
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize("more", [GET, GET + GET, b"POST /read HTTP/1.1\r\nContent-Length: 99\r\n\r\nbegun"])
+def test_a_client_that_left_is_noticed_behind_further_requests_of_its_own(roomy, later, more):
+    before, begun = roomy.app.outcomes.count("left"), len(roomy.app.headers)
+    wait = b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n"
+    with roomy.connect() as made:
+        made.sendall(wait if later else wait + more)
+        until(lambda: len(roomy.app.headers) > begun)
+        if later:
+            made.sendall(more)
+    until(lambda: roomy.app.outcomes.count("left") == before + 1)
+    assert len(roomy.app.headers) == begun + 1  # none of the further ones was begun
+
+
+def test_requests_that_came_piecemeal_behind_another_are_answered_in_turn(roomy, patient):
+    begun = len(roomy.app.headers)
+    patient.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+    until(lambda: len(roomy.app.headers) > begun)
+    for piece in (b"GET / HTTP/1.1\r\nHo", b"st: a\r\n\r\n", post(b"/read", 5), b"12", b"345"):
+        patient.sendall(piece)
+    received = b""
+    while received.count(b"HTTP/1.1 200 OK") < 3 or not received.endswith(b"5"):
+        more = patient.recv(65536)
+        assert more, received
+        received += more
+    assert received.index(b"\r\n\r\nslow") < received.index(b"content-length: 0") < received.index(b"\r\n\r\n5")
+
+
+def test_a_body_that_waits_behind_another_request_is_not_kept(roomy, patient):
+    roomy.app.released, begun = False, len(roomy.app.headers)
+    patient.sendall(b"GET /hold HTTP/1.1\r\nHost: a\r\n\r\n")
+    until(lambda: len(roomy.app.headers) > begun)
+    patient.settimeout(0.2)
+    patient.sendall(post(b"/read", 100_000_000))
+    with pytest.raises(TimeoutError):
+        send_much(patient, 90)
+    (held,) = (protocol for protocol in roomy.server.server_state.connections if protocol.pipeline)
+    assert 65536 < sum(len(cycle.body) for cycle, _ in held.pipeline) < 1_000_000
+    roomy.app.released = True
+
+
 def test_a_kept_connection_is_closed_when_it_idles():
     with live(keep_alive_seconds=0.1) as server, server.connect() as made:
         made.sendall(GET)

@@ -82,6 +82,16 @@ def test_keys_addresses_and_samples_are_counted_apart(clock):
     assert outcomes(limits, "a", "a", "a", "a", group="samples", keyed=True) == [0, 0, 0, 60]
 
 
+def test_to_look_is_not_to_count(clock):
+    limits = RateLimits(Rates(address="1/minute"), clock=clock)
+    looks = [limits.hit("work", "a", keyed=False, count=False) for _ in range(3)]
+    assert looks == [None] * 3
+    assert limits.storage.counters == {}
+    assert outcomes(limits, "a") == [0]
+    assert limits.hit("work", "a", keyed=False, count=False).details["retry_after"] == 60
+    assert limits.storage.get(next(iter(limits.storage.counters))) == 1
+
+
 def test_an_empty_rate_is_no_limit(clock):
     limits = RateLimits(Rates(address="", key=" ", samples=""), clock=clock)
     assert outcomes(limits, *"a" * 10_000) == [0] * 10_000
@@ -257,6 +267,34 @@ def test_an_unknown_key_is_refused_and_counts_for_the_address(clock, given):
     assert ask(authorization=given)[0] == 429
     assert (ask.reached, ask.read) == (0, 0)
     assert ask.counted == ["key_unknown", "key_unknown", "rate_limited"]
+
+
+def test_an_address_that_guesses_keys_is_not_looked_up_for_ever(clock):
+    looked = []
+
+    async def noting(secret):
+        looked.append(secret)
+        return await resolve(secret)
+
+    ask = Asked(clock, noting, address="2/minute", key="9/minute")
+    assert ask(authorization="Bearer s3cret")[0] == 200
+    clock.now += 30
+    guesses = [ask(authorization=f"Bearer guess {number}") for number in range(50)]
+    assert [status for status, _, _ in guesses] == [401, 401] + [429] * 48
+    assert looked == ["s3cret", "guess 0", "guess 1"]
+    assert guesses[-1][1]["retry-after"] == "60"
+    assert "unknown keys" in guesses[-1][2]["detail"]
+    assert ask(authorization="Bearer s3cret")[0] == 200  # that it is a key's was seen before
+    assert ask(authorization="Bearer s3cret", client="192.0.2.9")[0] == 200
+    assert ask(authorization="Bearer guess", client="192.0.2.9")[0] == 401
+    clock.now += 60
+    assert ask(authorization="Bearer 0wn")[0] == 200
+
+
+def test_many_requests_without_a_key_do_not_shut_out_those_with_one(clock):
+    ask = Asked(clock, resolve, address="1/minute", key="1/minute")
+    assert [ask()[0] for _ in range(3)] == [200, 429, 429]
+    assert ask(authorization="Bearer s3cret")[0] == 200
 
 
 @pytest.mark.parametrize("given", ["Basic czNjcmV0", "s3cret", "Token s3cret"])

@@ -15,14 +15,17 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import anyio
 import pytest
 from tiny import tiny_checkpoint
 
 from facemix.errors import Busy
+from facemix.settings import Settings
+from facemix.web import ray_engine
 from facemix.web.front import ReplicaLost
-from facemix.web.ray_engine import DIRECT_BYTES, asker, build
+from facemix.web.ray_engine import DIRECT_BYTES, asker, build, serve_with_ray
 from facemix.web.ray_replica import REPLICA
 
 REQUIRED = os.environ.get("FACEMIX_TEST_RAY") == "required"
@@ -228,6 +231,14 @@ def test_a_killed_replica_costs_at_most_what_it_held(served):
 
 @needs_ray
 @pytest.mark.slow
+def test_a_hangup_costs_nothing(served):
+    served.process.send_signal(signal.SIGHUP)
+    served.until(lambda: "a new model needs a restart" in served.log.read_text())
+    assert served.mix(1)[0] == 200
+
+
+@needs_ray
+@pytest.mark.slow
 def test_a_stop_finishes_what_has_begun_and_leaves_nothing(served):
     processes = descendants(served.process.pid)
     body = json.dumps(mix_of(1)).encode()
@@ -241,6 +252,40 @@ def test_a_stop_finishes_what_has_begun_and_leaves_nothing(served):
         assert answer.readline().startswith(b"HTTP/1.1 200")
     assert served.process.wait(PATIENCE) == 0, served.log.read_text()
     assert not {pid for pid in processes if Path(f"/proc/{pid}").exists()}
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no such signal")
+@pytest.mark.parametrize("in_main_thread", [True, False])
+def test_a_hangup_is_told_to_need_a_restart(monkeypatch, tmp_path, caplog, in_main_thread):
+    ray, serve = ModuleType("ray"), ModuleType("ray.serve")
+    ray.serve, ray.is_initialized, ray.cluster_resources = serve, lambda: True, lambda: {"CPU": 2.0}
+    serve.delete = lambda name: None
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setitem(sys.modules, "ray.serve", serve)
+    monkeypatch.setattr(ray_engine, "deployment", lambda *_: None)
+    monkeypatch.setattr(ray_engine._Start, "_run", lambda self, application: None)
+    heard = []
+
+    def run() -> None:
+        if in_main_thread:
+            os.kill(os.getpid(), signal.SIGHUP)
+
+    monkeypatch.setattr(ray_engine, "make_server", lambda *_, **__: SimpleNamespace(run=run, exit_code=0))
+    settings = Settings(data_dir=tmp_path, port=free_port(), device="cpu", ledger=False)
+    former = signal.signal(signal.SIGHUP, lambda *_: heard.append("the former"))
+    try:
+        if in_main_thread:
+            assert serve_with_ray(settings) == 0
+        else:
+            with ThreadPoolExecutor(1) as pool:
+                assert pool.submit(serve_with_ray, settings).result() == 0
+        assert heard == []
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert heard == ["the former"]
+    finally:
+        signal.signal(signal.SIGHUP, former)
+    told = [record.levelname for record in caplog.records if "needs a restart" in record.message]
+    assert told == ["WARNING"] * in_main_thread
 
 
 class Handle:

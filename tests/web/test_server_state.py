@@ -7,6 +7,7 @@ from web_client import OTHER, PHOTO, files, running
 
 from facemix.errors import CheckpointCorrupt
 from facemix.mixing.recipe import ModelIdentity
+from facemix.serving.types import Cost, SampleResult
 
 MIX = "/api/v1/mix"
 
@@ -138,3 +139,65 @@ def test_a_sample_asked_for_by_many_at_once_is_drawn_once():
         assert len(answers) == 8
         assert len(set(answers)) == 1
         assert mixer.samples_drawn == [(5, 0)]
+
+
+def test_a_sample_is_charged_to_who_had_it_drawn():
+    mixer = FakeMixer()
+
+    async def sample(number, *, seed=0, deadline=None):
+        return SampleResult(mixer.draw(number, seed), {}, Cost(frames_decoded=1, device_seconds=0.5))
+
+    mixer.sample = sample
+    with running(lambda: mixer) as client:
+        for _ in range(3):
+            assert client.get("/api/v1/samples/3").status_code == 200
+        text = client.get("/metrics").text
+    route = "/api/v1/samples/{number}"
+    assert f'facemix_request_device_seconds_total{{route="{route}"}} 0.5' in text
+    assert f'facemix_request_frames_total{{kind="decode",route="{route}"}} 1.0' in text
+
+
+def test_a_stop_does_not_wait_for_a_model_that_is_being_loaded():
+    gate, entered = threading.Event(), threading.Event()
+    mixer = FakeMixer()
+
+    def factory():
+        entered.set()
+        gate.wait(30)
+        return mixer
+
+    with running(factory, wait=False):
+        assert entered.wait(30)
+    assert not mixer.closed
+    gate.set()
+    for _ in range(1000):
+        if mixer.closed:
+            break
+        threading.Event().wait(0.01)
+    assert mixer.closed
+
+
+def test_a_mixer_that_cannot_be_closed_costs_nobody_an_answer(caplog):
+    made = [named("a-old"), named("b-new")]
+
+    def broken():
+        raise OSError("the device is gone")
+
+    made[0].close = broken
+    factory = iter(made)
+    with running(lambda: next(factory)) as client:
+        client.portal.call(client.app.state.facemix.load)
+        assert client.post(MIX, files=files(face_a=PHOTO, face_b=OTHER)).status_code == 200
+    assert any("could not be closed" in message for message in caplog.messages)
+    assert made[1].closed
+
+
+def test_a_request_that_hangs_is_given_up_after_its_patience(monkeypatch):
+    monkeypatch.setattr("facemix.web.work.GRACE_SECONDS", 0.05)
+    gate = threading.Event()
+    with running(lambda: FakeMixer(hook=lambda: gate.wait(30))) as client:
+        response = client.post(MIX, files=files(face_a=PHOTO, face_b=OTHER), headers={"X-Facemix-Deadline": "0.05"})
+        assert (response.status_code, response.json()["code"]) == (503, "deadline_exceeded")
+        assert int(response.headers["retry-after"]) > 0
+        assert client.app.state.facemix.admission.inside == 0
+        gate.set()

@@ -9,10 +9,7 @@ the weights.
 from __future__ import annotations
 
 import functools
-import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -22,10 +19,10 @@ from torch import nn
 
 from facemix.serving.backends.base import check_crops, check_latents
 from facemix.serving.backends.rewrite import for_openvino
+from facemix.telemetry import import_openvino
 from facemix.vae.checkpoint import Checkpoint
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
-_TELEMETRY = "openvino_telemetry"
 # What a call costs beside its frames, in frames: measured, about one (two cores, bfloat16).
 _CALL = 1
 
@@ -120,34 +117,6 @@ def plan(number: int, sizes: tuple[int, ...]) -> tuple[int, ...]:
     plans = [(size, *plan(number - size, sizes)) for size in sizes]
     best = min(plans, key=lambda calls: (sum(calls) + _CALL * len(calls), len(calls)))
     return tuple(sorted(best, reverse=True))
-
-
-def import_openvino() -> ModuleType:
-    """OpenVINO without its telemetry: imported plainly it writes to the home directory and reports its use.
-
-    Raises:
-        ImportError: it is not installed.
-    """
-    try:
-        with _without_telemetry():
-            import openvino
-            import openvino.tools.ovc  # binds its stand-in for the telemetry while that cannot be imported
-    except ImportError as error:
-        raise ImportError(f"{error}: pip install 'facemix[openvino]'") from error
-    return openvino
-
-
-@contextmanager
-def _without_telemetry() -> Iterator[None]:
-    missing = object()
-    before = sys.modules.get(_TELEMETRY, missing)
-    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # an import of it now fails
-    try:
-        yield
-    finally:
-        del sys.modules[_TELEMETRY]
-        if before is not missing:
-            sys.modules[_TELEMETRY] = before  # type: ignore[assignment]
 
 
 def _convert(openvino: ModuleType, module: nn.Module, example: torch.Tensor, dtype: Any) -> Any:

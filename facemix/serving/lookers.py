@@ -1,0 +1,198 @@
+"""Looking at photographs beside the model: in threads of this process, or in processes of their own.
+
+In processes, a photograph that crashes its decoder costs its own request and not the server, and the event loop and the
+model share Python's lock with nobody. It imports no torch, so that such a process is small and starts quickly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from multiprocessing.synchronize import Barrier
+from typing import Protocol
+
+from facemix.errors import EngineFailed
+from facemix.faces.centerface import CenterFace
+from facemix.faces.finder import FaceFinder
+from facemix.faces.look import Look, look
+from facemix.imaging.decode import DecodeLimits
+from facemix.serving.pool import Pool, in_time, stand_back, stopping
+
+# Photographs are looked at behind the event loop's and the model's back: a refusal or a batch never waits for them.
+NICE = 5
+# A small file can unfold into hundreds of megabytes; only so many are unfolded at once in one process, the others wait.
+DECODERS = 2
+BREAKS = 5  # in a row, from which the processes count as ill
+START_SECONDS = 120.0
+
+
+class Lookers(Protocol):
+    """Belongs to one event loop."""
+
+    async def look(self, data: bytes, crop_size: int, *, deadline: float | None = None) -> Look:
+        """As `facemix.faces.look.look`.
+
+        Args:
+            deadline: on the clock of `time.monotonic`.
+
+        Raises:
+            ImageError, FaceNotFound: see there.
+            DeadlineExceeded: nobody was free before it. Stopping: after `close`.
+            EngineFailed: who looked died.
+        """
+
+    def ill(self) -> str | None:
+        """What keeps photographs from being looked at, or None."""
+
+    def close(self) -> None:
+        """Takes nothing new, and gives up what has not begun."""
+
+
+class ThreadLookers:
+    """Looks in `threads` threads with one finder, which must be safe to call from several."""
+
+    def __init__(self, finder: FaceFinder, limits: DecodeLimits, threads: int) -> None:
+        self._finder, self._limits = finder, limits
+        self._decoders = threading.BoundedSemaphore(DECODERS)
+        self._pool = Pool("look", threads, nice=NICE)
+
+    def look_here(self, data: bytes, crop_size: int) -> Look:
+        """The work itself, in the caller's thread."""
+        return look(data, self._limits, self._finder, crop_size, gate=self._decoders)
+
+    async def look(self, data: bytes, crop_size: int, *, deadline: float | None = None) -> Look:
+        return await self._pool.run(self.look_here, data, crop_size, deadline=deadline)
+
+    def ill(self) -> str | None:
+        return None
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+class ProcessLookers:
+    """Looks in processes of their own, each with a finder. Those that die are replaced, and what they were at is tried
+    once more.
+
+    Args:
+        limits: what is accepted.
+        runner: what runs the detector, see `CenterFace`.
+        processes: at least 1.
+    """
+
+    def __init__(self, limits: DecodeLimits, *, runner: str, processes: int) -> None:
+        self._limits, self._runner, self._processes = limits, runner, processes
+        self._closed = False
+        self._breaks = 0  # in a row
+        self._executor = self._start()
+        # Each waits for the others, so none of them does the part of two.
+        self._starting = [self._executor.submit(_meet) for _ in range(processes)]
+
+    def wait_until_ready(self) -> None:
+        """Blocks until all processes can look. Raises `EngineFailed` when they cannot be started."""
+        try:
+            for one in self._starting:
+                one.result(START_SECONDS)
+        except (BrokenProcessPool, TimeoutError, threading.BrokenBarrierError) as error:
+            self.close()
+            raise EngineFailed(
+                f"the processes that look at photographs do not start: {type(error).__name__}",
+                hint="FACEMIX_ISOLATE=false looks at them in threads; the log may say more",
+            ) from error
+
+    async def look(self, data: bytes, crop_size: int, *, deadline: float | None = None) -> Look:
+        for last in (False, True):
+            executor = self._executor
+            try:
+                seen = await self._answer(executor.submit(_look, data, crop_size, deadline))
+            except BrokenProcessPool as error:
+                self._replace(executor)
+                if last:
+                    raise EngineFailed(
+                        "the process that looked at this photo died twice",
+                        hint="try again in a moment; if it happens again, save the photo anew as JPEG",
+                        retry_after=2,
+                    ) from error
+            except RuntimeError as error:
+                if self._closed:
+                    raise stopping() from error
+                raise
+            else:
+                self._breaks = 0
+                return seen
+        raise AssertionError("the second try answers or raises")
+
+    def ill(self) -> str | None:
+        return "the processes that look at photographs keep dying" if self._breaks >= BREAKS else None
+
+    def close(self) -> None:
+        self._closed = True
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _start(self) -> ProcessPoolExecutor:
+        # Not forked: a child of a process with threads inherits locks in any state.
+        context = multiprocessing.get_context("spawn")
+        barrier = context.Barrier(self._processes)
+        return ProcessPoolExecutor(
+            self._processes,
+            mp_context=context,
+            initializer=_prepare,
+            initargs=(self._limits, self._runner, barrier),
+        )
+
+    def _replace(self, broken: ProcessPoolExecutor) -> None:
+        if self._executor is broken and not self._closed:  # else another request has seen it first
+            self._breaks += 1
+            self._executor = self._start()
+
+    async def _answer(self, future: Future[Look]) -> Look:
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._closed and task is not None and not task.cancelling():
+                raise stopping() from None  # nobody left: it was closed
+            raise
+
+
+# --- in the processes --------------------------------------------------------------------------------------
+
+
+class _Here:
+    """What one process works with."""
+
+    limits: DecodeLimits
+    finder: FaceFinder
+    barrier: Barrier
+
+
+def _prepare(limits: DecodeLimits, runner: str, barrier: Barrier) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's, which means the server: it drains, and so needs us
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    stand_back(NICE)
+    _Here.limits, _Here.barrier = limits, barrier
+    _Here.finder = FaceFinder(CenterFace(threads=1, runner=runner))
+
+
+def _end_with_parent() -> None:
+    """A server that is killed outright cannot tell its processes to end."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _meet() -> None:
+    _Here.barrier.wait(START_SECONDS)
+
+
+def _look(data: bytes, crop_size: int, deadline: float | None) -> Look:
+    # Linux's monotonic clock is the same in all processes; elsewhere it need not be.
+    return in_time(deadline if sys.platform == "linux" else None, look, (data, _Here.limits, _Here.finder, crop_size))

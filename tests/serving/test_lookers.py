@@ -1,0 +1,172 @@
+import asyncio
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from files import png, text_named_jpg
+from looking import here
+from portraits import cat, crowd, far_away, head
+
+from facemix.errors import DeadlineExceeded, EngineFailed, FaceNotFound, FaceTooSmall, ImageUnsupported, Stopping
+from facemix.imaging.decode import WORKING_SIDE, DecodeLimits
+from facemix.serving import lookers as module
+from facemix.serving.lookers import ProcessLookers
+
+LIMITS = DecodeLimits(max_side=WORKING_SIDE)
+HEAD, CROWD, CAT = png(head()), png(crowd()), png(cat())
+
+
+@pytest.fixture(scope="module")
+def apart():
+    made = ProcessLookers(LIMITS, runner="onnxruntime", processes=1)
+    made.wait_until_ready()
+    yield made
+    made.close()
+
+
+def pids(lookers):
+    return list(lookers._executor._processes)
+
+
+def same(first, second):
+    assert (first.width, first.height, first.notes, len(first.faces)) == (
+        second.width,
+        second.height,
+        second.notes,
+        len(second.faces),
+    )
+    for one, other in zip(first.faces, second.faces, strict=True):
+        np.testing.assert_array_equal(one.crop, other.crop)
+        assert one.quality == other.quality
+        assert repr(one.refusal) == repr(other.refusal)
+
+
+@pytest.mark.parametrize("photo", [HEAD, CROWD, png(far_away())])
+def test_processes_see_what_threads_see(apart, finder, photo):
+    near = here(finder, LIMITS)
+
+    async def both():
+        return await asyncio.gather(apart.look(photo, 64), near.look(photo, 64))
+
+    same(*asyncio.run(both()))
+    near.close()
+
+
+def test_a_refusal_comes_back_whole(apart):
+    with pytest.raises(FaceNotFound) as caught:
+        asyncio.run(apart.look(CAT, 64))
+    assert caught.value.hint
+    with pytest.raises(ImageUnsupported) as caught:
+        asyncio.run(apart.look(text_named_jpg(), 64))
+    assert caught.value.details["looks_like"]
+
+
+def test_errors_travel_between_processes():
+    error = FaceTooSmall("the face is small", hint="another photo", where="face_a", pixels=7)
+    back = pickle.loads(pickle.dumps(error))
+    assert (type(back), back.message, back.hint, back.where) == (type(error), error.message, error.hint, "face_a")
+    assert back.details == {"pixels": 7}
+
+
+def test_a_deadline_that_has_passed_spares_the_look(apart):
+    with pytest.raises(DeadlineExceeded):
+        asyncio.run(apart.look(HEAD, 64, deadline=time.monotonic() - 1))
+    assert asyncio.run(apart.look(HEAD, 64, deadline=time.monotonic() + 60)).faces
+
+
+def test_a_process_that_dies_is_replaced_and_its_photo_looked_at_again(apart, finder):
+    before = pids(apart)
+
+    async def go():
+        looking = asyncio.ensure_future(apart.look(HEAD, 64))
+        await asyncio.sleep(0)
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        return await looking
+
+    same(asyncio.run(go()), here(finder, LIMITS).look_here(HEAD, 64))
+    assert apart.ill() is None
+    assert set(pids(apart)).isdisjoint(before)
+
+
+def test_a_photo_that_kills_whoever_looks_is_refused_and_the_next_one_is_not(apart, monkeypatch):
+    monkeypatch.setattr(module, "_look", _die)
+    with pytest.raises(EngineFailed, match="died twice") as caught:
+        asyncio.run(apart.look(HEAD, 64))
+    assert caught.value.status == 503
+    monkeypatch.undo()
+    assert asyncio.run(apart.look(HEAD, 64)).faces
+
+
+def _die(*_):
+    os._exit(9)
+
+
+def test_processes_that_keep_dying_are_an_illness(apart, monkeypatch):
+    monkeypatch.setattr(module, "BREAKS", 2)
+    monkeypatch.setattr(module, "_look", _die)
+    with pytest.raises(EngineFailed):
+        asyncio.run(apart.look(HEAD, 64))
+    assert "keep dying" in apart.ill()
+    monkeypatch.undo()
+    assert asyncio.run(apart.look(HEAD, 64)).faces
+    assert apart.ill() is None
+
+
+def test_processes_that_cannot_begin_are_told_at_the_start(monkeypatch):
+    monkeypatch.setattr(module, "_prepare", _die)
+    made = ProcessLookers(LIMITS, runner="onnxruntime", processes=1)
+    with pytest.raises(EngineFailed, match="do not start") as caught:
+        made.wait_until_ready()
+    assert "FACEMIX_ISOLATE" in caught.value.hint
+
+
+def test_when_closed_nothing_new_is_taken():
+    made = ProcessLookers(LIMITS, runner="onnxruntime", processes=1)
+    made.wait_until_ready()
+    made.close()
+    with pytest.raises(Stopping):
+        asyncio.run(made.look(HEAD, 64))
+
+
+def test_a_server_that_is_killed_leaves_no_process_behind(tmp_path):
+    program = (
+        "import sys, time\n"
+        "from facemix.imaging.decode import DecodeLimits\n"
+        "from facemix.serving.lookers import ProcessLookers\n"
+        "if __name__ == '__main__':\n"
+        "    made = ProcessLookers(DecodeLimits(), runner='onnxruntime', processes=2)\n"
+        "    made.wait_until_ready()\n"
+        "    print(*made._executor._processes, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    script = tmp_path / "server.py"
+    script.write_text(program)
+    server = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    children = [int(pid) for pid in server.stdout.readline().split()]
+    assert len(children) == 2
+    server.kill()
+    server.communicate()
+    limit = time.monotonic() + 30
+    while any(_alive(pid) for pid in children):
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+
+
+def _alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_the_processes_are_light():
+    """They need no torch: it would cost each of them a second and some hundred megabytes."""
+    program = "import sys, facemix.serving.lookers; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
