@@ -17,7 +17,7 @@ _LONGEST_RETRY = 60
 class Admission:
     """Used from the event loop only, so it needs no lock.
 
-    A request that is still arriving counts for nothing: a slow sender keeps nobody out. Once its body is there it
+    A request that is still arriving counts for nothing: a slow sender holds no place here. Once its body is there it
     takes a ticket for its frames, before any pixel is decoded, and gives it back with its answer.
 
     Args:
@@ -46,14 +46,13 @@ class Admission:
         try:
             yield
             self._done.append((time.monotonic(), frames))
+            self._forget()
         finally:
             self.inside -= frames
 
     def rate(self) -> float:
         """Frames per second finished lately, 0 if none."""
-        now = time.monotonic()
-        while self._done and now - self._done[0][0] > _REMEMBERED_SECONDS:
-            self._done.popleft()
+        now = self._forget()
         if not self._done:
             return 0.0
         # The span begins with the first of them, so that the first second after a pause is not taken for a slow one.
@@ -64,6 +63,13 @@ class Admission:
         """Whole seconds in which all that is inside now will be done, judged by the present rate; 1 to 60."""
         rate = self.rate()
         return max(1, min(_LONGEST_RETRY, math.ceil(self.inside / rate))) if rate else 2
+
+    def _forget(self) -> float:
+        """Drops what was finished long ago. The time now."""
+        now = time.monotonic()
+        while self._done and now - self._done[0][0] > _REMEMBERED_SECONDS:
+            self._done.popleft()
+        return now
 
     def _let_in(self, frames: int) -> None:
         if self.stopping:

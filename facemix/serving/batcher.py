@@ -14,17 +14,19 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
-from facemix.errors import Busy, DeadlineExceeded, EngineFailed, Stopping
+from facemix.errors import Busy, DeadlineExceeded, EngineFailed, FacemixError, Stopping
 from facemix.serving.observer import Dropped, Kind, Observer
 
 log = logging.getLogger("facemix.engine")
 
 BEAT_SECONDS = 1.0  # an idle thread shows that it lives so often
 STALL_SECONDS = 60.0  # a batch takes well under a second; one that takes this long never ends
-_LONGEST_BACKOFF = 30.0
+FAILED_IN_A_ROW = 8  # so many jobs one after the other are hardly all bad: it is the device
+_BACKOFF = (0.0, 0.0, 1.0, 3.0, 7.0, 15.0, 30.0)  # seconds, by deaths in a row; the first heir begins at once
 
 Work = Callable[[np.ndarray], np.ndarray]
 
@@ -72,6 +74,13 @@ class _Piece:
         return self.job.rows[self.start : self.stop]
 
 
+class _Drop(NamedTuple):
+    job: _Job
+    frames: int
+    reason: Dropped
+    error: BaseException
+
+
 class Batcher:
     """Safe to call from every thread.
 
@@ -99,9 +108,11 @@ class Batcher:
         self._depth = 0  # frames in `_jobs` that no batch has taken
         self._in_hand: list[_Piece] = []
         self._closing = False
-        self._deaths = 0  # in a row
+        self._deaths = 0  # in a row, without a batch that succeeded in between
+        self._failures = 0  # of jobs computed alone, in a row
         self._cause: BaseException | None = None
-        self._start()
+        with self._wake:  # or a thread that dies at once has its heir before it is noted itself
+            self._start()
 
     @property
     def depth(self) -> int:
@@ -141,7 +152,7 @@ class Batcher:
         job = _Job(kind, rows, deadline)
         with self._wake:
             if self._closing:
-                raise Stopping("the server is stopping", hint="try again in a moment", retry_after=2)
+                raise _stopping()
             if self._deaths and not self.ready.is_set():
                 raise _failed()
             if self._depth and self._depth + len(rows) > self._max_queue:
@@ -152,51 +163,68 @@ class Batcher:
         return job.future
 
     def close(self, seconds: float = 30.0) -> None:
-        """Finishes what is queued, for at most so many seconds; nothing new is taken."""
+        """Finishes what is queued, for at most so many seconds; what is left then fails with `Stopping`. Nothing new
+        is taken."""
         with self._wake:
             self._closing = True
             self._wake.notify_all()
         self._thread.join(seconds)
+        with self._wake:
+            left = self._give_up(_stopping, queue=True)
+        self._drop(left)
 
     # --- the thread ----------------------------------------------------------------------------------------
 
     def _start(self) -> None:
         self.ready = threading.Event()
         self._beat = time.monotonic()
-        self._thread = threading.Thread(target=self._live, args=(self.ready,), name="inference", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._live, args=(self.ready,), name="inference", daemon=True)
+        thread.start()
+        self._thread = thread  # not before: one that cannot start leaves the dead one in its place
 
     def _live(self, ready: threading.Event) -> None:
         try:
-            with self._wake:  # the first heir begins at once, later ones with growing patience
-                backoff = min(2.0 ** max(0, self._deaths - 1) - 1, _LONGEST_BACKOFF)
-                self._wake.wait_for(lambda: self._closing, backoff)
+            with self._wake:
+                backoff = _BACKOFF[min(self._deaths, len(_BACKOFF) - 1)]
+                if self._deaths and self._wake.wait_for(lambda: self._closing, backoff):
+                    return
             self._prepare()
+            self._failures = 0
             ready.set()
             while pieces := self._take():
                 self._compute(pieces)
-                self._deaths = 0
         except BaseException as error:
             self._cause = error
             log.exception("the inference thread died")
         finally:
-            self._bury()
+            self._bury(ready)
 
-    def _bury(self) -> None:
-        """A thread that ends without being asked to fails what it had in hand, and leaves an heir."""
+    def _bury(self, ready: threading.Event) -> None:
+        """A thread that ends without being asked to fails what it had in hand, and leaves an heir. What waits is kept
+        for the heir only if the dead one was ever prepared; else there is little hope."""
         with self._wake:
-            self.ready.clear()
-            lost, self._in_hand = [piece.job for piece in self._in_hand], []
-            if self._closing:
-                lost += self._jobs
-                self._jobs.clear()
-            else:
+            prepared, heir = ready.is_set(), False
+            ready.clear()
+            if not self._closing:
                 self._deaths += 1
-                self._start()
-        for job in lost:
-            self._drop(job, "failed", len(job.rows), _failed())
-        if not self._closing:
+                try:
+                    self._start()
+                    heir = True
+                except RuntimeError:
+                    log.exception("no new inference thread can be started")
+            lost = self._give_up(_failed, queue=not (prepared and heir))
+        self._drop(lost)
+        if heir:
             self._observer.restarted()
+
+    def _give_up(self, error: Callable[[], FacemixError], *, queue: bool) -> list[_Drop]:
+        """Takes away what is in hand and, if so told, all that waits."""
+        lost = [(piece.job, len(piece.rows)) for piece in self._in_hand if not piece.job.future.done()]
+        self._in_hand = []
+        if queue:
+            lost += [(job, len(job.rows) - job.taken) for job in self._jobs]
+            self._jobs, self._depth = deque(), 0
+        return [_Drop(job, frames, _reason(job), error()) for job, frames in lost]
 
     def _take(self) -> list[_Piece]:
         """The next batch: of the kind that has waited longest, in the order of arrival. Empty when closing."""
@@ -209,31 +237,33 @@ class Batcher:
                     if self._closing:
                         return []
                     self._wake.wait(BEAT_SECONDS)
-            for job, reason, frames, error in dropped:
-                self._drop(job, reason, frames, error)
+            self._drop(dropped)
+            for piece in pieces:
+                if piece.start == 0:
+                    self._observer.waited(piece.job.kind, piece.job.waited)
             if pieces:
                 return pieces
 
-    def _fill(self) -> tuple[list[_Piece], list[tuple[_Job, Dropped, int, BaseException | None]]]:
+    def _fill(self) -> tuple[list[_Piece], list[_Drop]]:
         """One batch from the queue, and those who need no answer any more."""
         now, room = time.monotonic(), self._max_batch
-        pieces, dropped = [], []
+        pieces: list[_Piece] = []
+        dropped: list[_Drop] = []
         later: deque[_Job] = deque()  # of the other kind, or without room
         unfinished: deque[_Job] = deque()
         for job in self._jobs:
             left = len(job.rows) - job.taken
             if job.future.done():
-                dropped.append((job, "cancelled" if job.future.cancelled() else "failed", left, None))
+                dropped.append(_Drop(job, left, _reason(job), _failed()))
             elif job.deadline is not None and now > job.deadline:
                 late = DeadlineExceeded("it waited past its deadline", hint="try again later", retry_after=2)
-                dropped.append((job, "deadline", left, late))
+                dropped.append(_Drop(job, left, "deadline", late))
             elif room == 0 or (pieces and job.kind != pieces[0].job.kind):
                 later.append(job)
                 continue
             else:
                 if job.taken == 0:
                     job.waited = now - job.queued
-                    self._observer.waited(job.kind, job.waited)
                 left = min(room, left)
                 pieces.append(_Piece(job, job.taken, job.taken + left))
                 job.taken += left
@@ -251,14 +281,19 @@ class Batcher:
             results = self._run(kind, np.concatenate([piece.rows for piece in pieces]))
         except Exception as error:
             if len(pieces) == 1:
-                self._drop(pieces[0].job, "failed", frames, error)
-            for at in range(len(pieces) if len(pieces) > 1 else 0):
+                self._drop([_Drop(pieces[0].job, frames, "failed", error)])
+                self._failures += 1
+                if self._failures >= FAILED_IN_A_ROW:
+                    raise RuntimeError(f"{self._failures} jobs failed in a row") from error
+                return
+            for at in range(len(pieces)):
                 # One of them is bad: each alone, so that the others do not share its fate.
                 self._in_hand = pieces[at:]
                 self._compute(pieces[at : at + 1])
             return
         seconds = time.monotonic() - started
-        self._observer.batch(kind, frames, len(pieces), seconds)
+        self._deaths = self._failures = 0
+        self._observer.batch(kind, frames, len(pieces), seconds)  # if it raises, these are in hand: they fail
         at = 0
         for piece in pieces:
             size = piece.stop - piece.start
@@ -273,10 +308,19 @@ class Batcher:
             raise RuntimeError(f"{len(rows)} rows went in, {len(results)} came out")
         return results
 
-    def _drop(self, job: _Job, reason: Dropped, frames: int, error: BaseException | None = None) -> None:
-        self._observer.dropped(job.kind, reason, frames)
-        if error is not None:
-            job.finish(error)
+    def _drop(self, drops: list[_Drop]) -> None:
+        for drop in drops:  # all of them before the observer hears of any: if it raises, nobody waits for ever
+            drop.job.finish(drop.error)
+        for drop in drops:
+            self._observer.dropped(drop.job.kind, drop.reason, drop.frames)
+
+
+def _reason(job: _Job) -> Dropped:
+    return "cancelled" if job.future.cancelled() else "failed"
+
+
+def _stopping() -> Stopping:
+    return Stopping("the server is stopping", hint="try again in a moment", retry_after=2)
 
 
 def _failed() -> EngineFailed:

@@ -27,7 +27,7 @@ class Observer:
         """A stage of one request: ``look`` (bytes to crops), ``encode``, ``decode``, ``write`` (picture to file)."""
 
     def cache(self, name: str, hit: bool) -> None:
-        """A look into a cache: ``photos`` or ``latents``."""
+        """A look into a cache: ``photos``, ``latents`` or ``samples``."""
 
     def restarted(self) -> None:
         """The inference thread died and a new one took its place."""

@@ -64,6 +64,15 @@ def test_what_was_done_long_ago_says_nothing_about_now(clock):
     assert admission.retry_after() == 2
 
 
+def test_what_was_done_long_ago_is_forgotten_even_if_nobody_asks_for_the_rate(clock):
+    admission = Admission(10)
+    for _ in range(200):
+        clock.now += 1
+        with admission.ticket(1):
+            pass
+    assert len(admission._done) <= 11
+
+
 def test_retry_after_stays_within_a_minute(clock):
     admission = Admission(100_000)
     with admission.ticket(1):

@@ -94,6 +94,13 @@ def held(batcher, device):
     return future
 
 
+def eventually(condition):
+    limit = time.monotonic() + 8
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.005)
+
+
 def test_a_lone_job_is_computed_at_once(batcher):
     served = batcher.submit("encode", rows(1, 2, 3)).result(30)
     np.testing.assert_array_equal(served.rows, rows(2, 4, 6))
@@ -107,7 +114,7 @@ def test_a_batch_is_what_is_queued_when_the_device_falls_free(batcher, device, n
     device.gate.set()
     assert [future.result(30).rows.item() for future in futures] == [2, 4, 6]
     assert device.batches == [("encode", [0]), ("encode", [1, 2, 3])]
-    assert notes.batches == [("encode", 1, 1), ("encode", 3, 3)]
+    eventually(lambda: notes.batches == [("encode", 1, 1), ("encode", 3, 3)])
 
 
 def test_encode_and_decode_are_batched_apart_in_the_order_of_the_oldest(batcher, device):
@@ -157,7 +164,7 @@ def test_a_cancelled_job_is_never_computed(batcher, device, notes):
     device.gate.set()
     assert kept.result(30).rows.item() == 2
     assert device.batches[1:] == [("encode", [1])]
-    assert notes.drops == [("cancelled", 2)]
+    eventually(lambda: notes.drops == [("cancelled", 2)])
     assert batcher.depth == 0
 
 
@@ -169,7 +176,7 @@ def test_a_strip_whose_caller_leaves_costs_the_batch_in_hand_and_no_more(batcher
     device.gate.set()
     batcher.submit("encode", rows(1)).result(30)
     assert [kind for kind, _ in device.batches] == ["decode", "encode"]
-    assert notes.drops == [("cancelled", 8)]
+    eventually(lambda: notes.drops == [("cancelled", 8)])
 
 
 def test_what_waited_past_its_deadline_is_not_computed(batcher, device, notes):
@@ -181,7 +188,7 @@ def test_what_waited_past_its_deadline_is_not_computed(batcher, device, notes):
         late.result(30)
     assert in_time.result(30).rows.item() == 2
     assert device.batches[1:] == [("encode", [1])]
-    assert notes.drops == [("deadline", 1)]
+    eventually(lambda: notes.drops == [("deadline", 1)])
 
 
 def test_one_bad_item_fails_alone(batcher, device, notes):
@@ -192,7 +199,7 @@ def test_one_bad_item_fails_alone(batcher, device, notes):
     assert futures[2].result(30).rows.item() == 6
     with pytest.raises(ValueError, match="a bad row"):
         futures[1].result(30)
-    assert notes.drops == [("failed", 1)]
+    eventually(lambda: notes.drops == [("failed", 1)])
 
 
 def test_a_wrong_number_of_results_is_an_error_never_a_mix_up():
@@ -218,13 +225,6 @@ def test_nothing_is_lost_at_the_end_and_nothing_new_is_taken(batcher, device):
 
 
 # --- death -------------------------------------------------------------------------------------------------
-
-
-def eventually(condition):
-    limit = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < limit
-        time.sleep(0.005)
 
 
 def test_a_dead_thread_fails_what_it_had_in_hand_and_is_replaced(batcher, device, notes):
@@ -289,6 +289,25 @@ def test_an_error_of_the_preparation_is_told_and_tried_again(monkeypatch):
     batcher.close()
 
 
+def test_a_thread_that_dies_before_it_is_noted_does_not_hide_its_heir(monkeypatch):
+    start, attempts = threading.Thread.start, []
+
+    def prepare():
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise OSError("no device")
+
+    def start_and_linger(thread):
+        start(thread)
+        if threading.current_thread() is threading.main_thread():
+            thread.join(0.2)  # as if the one who starts it were set aside
+
+    monkeypatch.setattr(threading.Thread, "start", start_and_linger)
+    batcher = Batcher({"encode": lambda rows: rows}, prepare=prepare)
+    eventually(lambda: batcher.ill() is None)
+    batcher.close()
+
+
 def test_a_batch_that_hangs_turns_the_health_red(batcher, device, monkeypatch):
     held(batcher, device)
     assert batcher.ill() is None
@@ -296,6 +315,119 @@ def test_a_batch_that_hangs_turns_the_health_red(batcher, device, monkeypatch):
     assert "has not answered" in batcher.ill()
     monkeypatch.undo()
     device.gate.set()
+
+
+def died_once(batcher, device):
+    """Kills the thread with its first batch."""
+    device.kill = True
+    with pytest.raises(EngineFailed):
+        batcher.submit("encode", rows(1)).result(30)
+
+
+def test_a_device_that_fails_every_batch_ends_the_thread(batcher, device, notes, monkeypatch):
+    entered, gate = threading.Event(), threading.Event()
+    monkeypatch.setattr(batcher, "_prepare", lambda: (entered.set(), gate.wait(30)))
+    for turn in range(2 * module.FAILED_IN_A_ROW - 1):
+        # One success in between, and the count begins anew.
+        value = 1 if turn == module.FAILED_IN_A_ROW - 1 else BAD
+        failure = batcher.submit("encode", rows(value)).exception(30)
+        assert isinstance(failure, ValueError) == (value == BAD)
+    assert not entered.is_set()
+    assert isinstance(batcher.submit("encode", rows(BAD)).exception(30), ValueError)
+    assert entered.wait(30)
+    assert "died" in batcher.ill()
+    gate.set()
+    eventually(lambda: batcher.ill() is None)
+    assert batcher.submit("encode", rows(BAD)).exception(30).args == ("a bad row",)
+    assert batcher.submit("encode", rows(1)).result(30).rows.item() == 2
+    eventually(lambda: notes.restarts == 1)
+    assert notes.drops == [("failed", 1)] * (2 * module.FAILED_IN_A_ROW)
+
+
+def test_after_ever_so_many_deaths_the_heir_still_waits_and_close_does_not(batcher, device, notes, monkeypatch):
+    prepared = []
+    monkeypatch.setattr(batcher, "_prepare", lambda: prepared.append(1))
+    batcher._deaths = 5000
+    died_once(batcher, device)
+    eventually(lambda: notes.restarts == 1)
+    batcher.close()
+    assert not batcher._thread.is_alive()
+    assert (batcher._deaths, prepared) == (5001, [])
+    assert isinstance(batcher._cause, SystemExit)  # the heir itself died of nothing
+
+
+def test_when_the_heir_cannot_be_prepared_nobody_is_left_waiting(batcher, device, monkeypatch):
+    def prepare():
+        raise OSError("no device")
+
+    monkeypatch.setattr(batcher, "_prepare", prepare)
+    held(batcher, device)
+    waiting = [batcher.submit("decode", rows(1, 2)) for _ in range(3)]
+    device.kill = True
+    device.gate.set()
+    for future in waiting:
+        with pytest.raises(EngineFailed):
+            future.result(30)
+    assert batcher.depth == 0
+
+
+def test_when_no_thread_can_be_started_all_fail_and_the_health_says_so(batcher, device, notes, monkeypatch):
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    lost = held(batcher, device)
+    waiting = batcher.submit("decode", rows(1, 2))
+    monkeypatch.setattr(threading.Thread, "start", start)
+    device.kill = True
+    device.gate.set()
+    for future in (lost, waiting):
+        with pytest.raises(EngineFailed):
+            future.result(30)
+    eventually(lambda: batcher.ill() == "the inference thread is dead")
+    with pytest.raises(EngineFailed):
+        batcher.submit("encode", rows(1))
+    assert (batcher.depth, notes.restarts) == (0, 0)
+
+
+@pytest.mark.parametrize("method", ["waited", "dropped", "batch"])
+def test_an_observer_that_raises_leaves_nobody_waiting(batcher, device, notes, monkeypatch, method):
+    calls = []
+
+    def fail_once(*_):
+        calls.append(1)
+        if len(calls) == 1:
+            raise LookupError("no such series")
+
+    held(batcher, device)
+    late = [batcher.submit("encode", rows(5), deadline=time.monotonic() - 1) for _ in range(2)]
+    others = [batcher.submit("encode", rows(1, 2, 3)) for _ in range(3)]
+    monkeypatch.setattr(notes, method, fail_once)
+    device.gate.set()
+    assert all(isinstance(future.exception(30), DeadlineExceeded) for future in late)
+    assert all(isinstance(future.exception(30), EngineFailed | None) for future in others)
+    eventually(lambda: notes.restarts == 1)
+    assert batcher.depth == 0
+
+
+def test_a_close_that_takes_too_long_leaves_nobody_waiting(batcher, device):
+    futures = [held(batcher, device), batcher.submit("encode", rows(1, 2))]
+    batcher.close(0.01)
+    for future in futures:
+        with pytest.raises(Stopping):
+            future.result(0)
+    assert batcher.depth == 0
+
+
+def test_the_frames_of_a_strip_that_is_lost_are_counted_once(batcher, device, notes):
+    device.gate.clear()
+    strip = batcher.submit("decode", rows(*range(12)))
+    assert device.entered.acquire(timeout=30)
+    device.kill = True
+    device.gate.set()
+    with pytest.raises(EngineFailed):
+        strip.result(30)
+    eventually(lambda: sum(frames for _, frames in notes.drops) >= 12 and batcher.depth == 0)
+    eventually(lambda: sorted(notes.drops) == [("failed", 4), ("failed", 8)])
 
 
 # --- all at once -------------------------------------------------------------------------------------------
