@@ -28,7 +28,7 @@ from facemix.web.schemas import (
     StripResponse,
 )
 from facemix.web.state import MixerLike, ServerState
-from facemix.web.work import charge, do_work, frames_of
+from facemix.web.work import charge, do_work, frames_of, mix_wanted
 
 JSON = "application/json"
 IMAGE_TYPES = openapi.IMAGE_TYPES
@@ -73,13 +73,7 @@ async def mix(request: Request) -> Response:
     media_type = negotiate(request.headers.get("accept"), (JSON, *IMAGE_TYPES))
 
     async def work(mixer: MixerLike, wanted: MixInput, deadline: float) -> Response:
-        result = await mixer.mix(
-            wanted.parents,
-            interpolation=wanted.interpolation,
-            vividness=wanted.vividness,
-            seed=wanted.seed,
-            deadline=deadline,
-        )
+        result = await mix_wanted(mixer, wanted, deadline)
         charge(request, mixer, result.cost, result.stage_ms)
         return await mixer.write(_mix_file, mixer, wanted, result, media_type, request)
 

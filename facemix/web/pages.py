@@ -24,7 +24,7 @@ from facemix.web.problems import clean_text, error_headers, note_refusal, proble
 from facemix.web.reports import embed, percent
 from facemix.web.schemas import EmbeddedImage, Problem
 from facemix.web.state import MixerLike, ServerState
-from facemix.web.work import charge, do_work, frames_of
+from facemix.web.work import charge, do_work, frames_of, mix_wanted
 
 SAMPLES_OFFERED = 12
 _WEIGHT = re.compile(r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)\Z")
@@ -155,13 +155,7 @@ async def studio_form(request: Request) -> Response:
         return mix_from_form(form)
 
     async def work(mixer: MixerLike, wanted: MixInput, deadline: float) -> Response:
-        result = await mixer.mix(
-            wanted.parents,
-            interpolation=wanted.interpolation,
-            vividness=wanted.vividness,
-            seed=wanted.seed,
-            deadline=deadline,
-        )
+        result = await mix_wanted(mixer, wanted, deadline)
         numbers = [given.number for given in wanted.parents if isinstance(given, SampleInput)]
         drawn = await asyncio.gather(*(mixer.sample(number, seed=wanted.seed, deadline=deadline) for number in numbers))
         charge(request, mixer, sum((one.cost for one in drawn), result.cost), result.stage_ms)

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from starlette.requests import ClientDisconnect, Request
 
 from facemix.errors import DeadlineExceeded, RequestInvalid
-from facemix.serving.types import Cost, ParentInput, PhotoInput
+from facemix.serving.types import Cost, MixResult, ParentInput, PhotoInput
+from facemix.web.inputs import MixInput
 from facemix.web.state import MixerLike, ServerState
 
 DEADLINE_HEADER = "x-facemix-deadline"
@@ -73,6 +74,17 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
 async def _gone(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+async def mix_wanted(mixer: MixerLike, wanted: MixInput, deadline: float) -> MixResult:
+    """What the endpoint and the form both ask of the mixer."""
+    return await mixer.mix(
+        wanted.parents,
+        interpolation=wanted.interpolation,
+        vividness=wanted.vividness,
+        seed=wanted.seed,
+        deadline=deadline,
+    )
 
 
 def frames_of(parents: tuple[ParentInput, ...], decoded: int) -> int:
