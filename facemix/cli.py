@@ -123,6 +123,7 @@ def mix(
 ) -> None:
     """Mix two or more faces into one picture."""
     from facemix.imaging.encode import encode_image, media_type_for_path
+    from facemix.mixing.recipe import Edits
     from facemix.serving.blocking import BlockingMixer
     from facemix.serving.mixer import mixer_from_settings
 
@@ -133,6 +134,7 @@ def mix(
         raise RequestInvalid(
             "slerp loses nothing that could be given back", hint="leave it out, or use lerp", where="--vividness"
         )
+    edits = Edits.of(interpolation=interpolation, vividness=vividness, seed=seed)
     shares = _shares(photos, weight, weights, steps)
     chosen = _numbers(faces, "--faces", int, len(photos)) if faces else [None] * len(photos)
     for target in (output, recipe):
@@ -148,10 +150,10 @@ def mix(
     mixer = BlockingMixer(mixer_from_settings(_for_one_mix(load_settings())))
     if steps is not None:
         first, second = parents
-        strip = mixer.strip(first, second, steps=steps, interpolation=interpolation, vividness=vividness, seed=seed)
+        strip = mixer.strip(first, second, steps=steps, edits=edits)
         pixels, used, described = _side_by_side(strip.frames), strip.parents, strip.recipes[len(strip.recipes) // 2]
     else:
-        result = mixer.mix(parents, interpolation=interpolation, vividness=vividness, seed=seed)
+        result = mixer.mix(parents, edits)
         pixels, used, described = result.image, result.parents, result.recipe
     for face in used:
         _report(face)

@@ -19,6 +19,7 @@ from portraits import head, other
 
 from facemix.faces.centerface import CenterFace
 from facemix.faces.finder import FaceFinder
+from facemix.mixing.recipe import Edits
 from facemix.serving.blocking import BlockingMixer
 from facemix.serving.engine import Engine
 from facemix.serving.mixer import Mixer
@@ -43,7 +44,7 @@ def _mix(mixer: BlockingMixer) -> np.ndarray:
 
 def _strip(mixer: BlockingMixer) -> np.ndarray:
     parents = PhotoInput(png(head()), "head"), PhotoInput(png(other()), "other")
-    return np.concatenate(list(mixer.strip(*parents, steps=5, interpolation="slerp").frames), axis=1)
+    return np.concatenate(list(mixer.strip(*parents, steps=5, edits=Edits(interpolation="slerp")).frames), axis=1)
 
 
 def _sample(mixer: BlockingMixer) -> np.ndarray:

@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import hashlib
 from io import BytesIO
+from types import SimpleNamespace
 
 import numpy as np
 from anyio import to_thread
+from made_directions import made_directions
 from PIL import Image
 
 from facemix.errors import FaceChoiceInvalid, FaceNotFound, FaceTooSmall, ImageEmpty, ImageUnsupported
 from facemix.faces.types import Face, Quality
-from facemix.mixing.recipe import ModelIdentity, PhotoParent, Recipe, SampleParent
+from facemix.mixing.attributes import check
+from facemix.mixing.compose import compose
+from facemix.mixing.notes import Note
+from facemix.mixing.recipe import (
+    Edits,
+    LatentParent,
+    ModelIdentity,
+    PhotoParent,
+    Recipe,
+    SampleParent,
+    normalise_weights,
+)
 from facemix.serving.types import (
+    Cost,
     FoundFace,
     FoundPhoto,
+    FrameSpec,
+    FramesResult,
+    LatentInput,
+    LatentResult,
     MixResult,
     ParentFace,
     PhotoInput,
@@ -23,8 +41,22 @@ from facemix.serving.types import (
     StripResult,
     Vitals,
 )
+from facemix.vae.directions import AttributeDirections
 
 CROP = 32
+
+
+def fake_directions(crop_size: int = CROP) -> AttributeDirections:
+    """Made up for the fake's latents, which are its pictures."""
+    latent_size = crop_size * crop_size * 3
+    model = SimpleNamespace(
+        name="fake-32", weights_sha256="ab" * 32, latent_schema=1, config=SimpleNamespace(latent_size=latent_size)
+    )
+    return made_directions(model)
+
+
+def latent_of(crop: np.ndarray) -> np.ndarray:
+    return crop.astype(np.float32).ravel()
 
 
 def vivid(pixels: np.ndarray, vividness: float) -> np.ndarray:
@@ -35,7 +67,7 @@ def vivid(pixels: np.ndarray, vividness: float) -> np.ndarray:
 class Fake:
     """Behaviour by the photo's top left pixel: pure blue is a cat, pure green a crowd, pure red a defect."""
 
-    def __init__(self, crop_size: int = CROP, hook=None) -> None:
+    def __init__(self, crop_size: int = CROP, hook=None, attributes=None) -> None:
         self.model = ModelIdentity(name="fake-32", weights="ab" * 32)
         self.card = {
             "licence": "non-commercial research",
@@ -45,6 +77,8 @@ class Fake:
             "config": {"latent": 256},
         }
         self.crop_size = crop_size
+        self.latent_size = crop_size * crop_size * 3
+        self.attributes = attributes
         self.hook = hook  # called at the start of every piece of work
         self.samples_drawn: list[tuple[int, int]] = []
 
@@ -101,9 +135,12 @@ class Fake:
         )
 
     def _parent(self, given):
+        """What was used of it, its latent (a crop as numbers) and its name in a recipe."""
         if isinstance(given, SampleInput):
-            recipe = SampleParent(number=given.number, weight=given.weight)
-            return ParentFace(given.where, None, None), self.draw(given.number, 0), recipe
+            recipe = SampleParent(number=given.number, weight=0)
+            return ParentFace(given.where, None, None), latent_of(self.draw(given.number, 0)), recipe
+        if isinstance(given, LatentInput):
+            return ParentFace(given.where, None, None), given.z, given.parent or LatentParent.from_latent(given.z)
         photo = Fake.find_faces(self, given)
         index = given.face or 0
         if index >= len(photo.faces):
@@ -115,41 +152,51 @@ class Fake:
         chosen = photo.faces[index]
         if chosen.refusal is not None:
             raise chosen.refusal.at(given.where)
-        recipe = PhotoParent(sha256=photo.sha256, face=index, weight=given.weight)
-        return ParentFace(given.where, photo, chosen), chosen.crop, recipe
+        recipe = PhotoParent(sha256=photo.sha256, face=index, placed=given.placed, weight=0)
+        return ParentFace(given.where, photo, chosen), latent_of(chosen.crop), recipe
 
-    def mix(self, parents, *, interpolation="lerp", vividness=0.0, seed=0) -> MixResult:
+    def frames(self, parents, specs) -> FramesResult:
         found = [self._parent(parent) for parent in parents]
-        image = sum(crop.astype(np.float64) * given.weight for (_, crop, _), given in zip(found, parents, strict=True))
-        recipe = Recipe(
-            model=self.model,
-            parents=tuple(item[2] for item in found),
-            interpolation=interpolation,
-            vividness=vividness,
-            seed=seed,
-        )
-        pixels = vivid(image, vividness)
-        return MixResult(pixels, recipe, tuple(item[0] for item in found), {"detect": 1.25, "decode": 2.0})
+        frames, recipes = [], []
+        for spec in specs:
+            weights = normalise_weights(spec.weights)
+            spec.edits.check_parents(len(parents))
+            if spec.edits.attributes:
+                check(spec.edits.attributes, self.attributes)
+            shares = [weights, *spec.edits.regions.values(), *filter(None, [spec.edits.colour])]
+            frames.append(compose(np.stack([self._picture(found, one, spec.edits) for one in shares]), spec.edits))
+            named = [
+                parent.model_copy(update={"weight": weight})
+                for (_, _, parent), weight in zip(found, weights, strict=True)
+            ]
+            recipes.append(Recipe(model=self.model, parents=named, **dict(spec.edits)))
+        used, latents = tuple(item[0] for item in found), np.stack([item[1] for item in found])
+        return FramesResult(np.stack(frames), tuple(recipes), used, latents, {"detect": 1.25, "decode": 2.0})
 
-    def strip(self, first, second, *, steps=33, interpolation="lerp", vividness=0.0, seed=0) -> StripResult:
+    def _picture(self, found, weights, edits) -> np.ndarray:
+        mixed = sum(z.astype(np.float64) * weight for (_, z, _), weight in zip(found, weights, strict=True))
+        if edits.variation is not None:
+            draw = latent_of(self.draw(edits.variation.number, edits.seed))
+            mixed = mixed + edits.variation.radius * (draw - mixed)
+        mixed = mixed + 10 * sum(edits.attributes.values())
+        return vivid(mixed.reshape(self.crop_size, self.crop_size, 3), edits.vividness)
+
+    def mix(self, parents, edits=Edits()) -> MixResult:  # noqa: B008 (it is frozen)
+        made = Fake.frames(self, parents, [FrameSpec(tuple(given.weight for given in parents), edits)])
+        notes = tuple(Note(f"{name}_moved", f"The {name} was moved.") for name in edits.attributes)
+        return MixResult(made.frames[0], made.recipes[0], made.parents, made.latents, notes, made.stage_ms)
+
+    def strip(self, first, second, *, steps=33, edits=Edits()) -> StripResult:  # noqa: B008
         weights = tuple(index / (steps - 1) for index in range(steps))
-        (face_a, crop_a, recipe_a), (face_b, crop_b, recipe_b) = self._parent(first), self._parent(second)
-        a, b = crop_a.astype(np.float64), crop_b.astype(np.float64)
-        frames = np.stack([vivid(a * (1 - w) + b * w, vividness) for w in weights])
-        recipes = tuple(
-            Recipe(
-                model=self.model,
-                parents=(
-                    recipe_a.model_copy(update={"weight": 1 - w}),
-                    recipe_b.model_copy(update={"weight": w}),
-                ),
-                interpolation=interpolation,
-                vividness=vividness,
-                seed=seed,
-            )
-            for w in weights
-        )
-        return StripResult(frames, weights, recipes, (face_a, face_b))
+        made = Fake.frames(self, (first, second), [FrameSpec((1 - w, w), edits) for w in weights])
+        return StripResult(made.frames, weights, made.recipes, made.parents)
+
+    def latent(self, parents, edits=Edits()) -> LatentResult:  # noqa: B008
+        made = Fake.mix(self, parents, edits)
+        return LatentResult(latent_of(made.image), made.recipe)
+
+    def encode(self, crops):
+        return np.stack([latent_of(crop) for crop in crops]), Cost(frames_encoded=len(crops))
 
     def sample(self, number: int, *, seed: int = 0) -> np.ndarray:
         if self.hook is not None:
@@ -192,8 +239,17 @@ class FakeMixer(Fake):
     async def find_faces(self, photo, *, deadline=None):
         return await self._away(lambda: Fake.find_faces(self, photo), deadline)
 
-    async def mix(self, parents, *, deadline=None, **wanted):
-        return await self._away(lambda: Fake.mix(self, parents, **wanted), deadline)
+    async def mix(self, parents, edits=Edits(), *, deadline=None):  # noqa: B008
+        return await self._away(lambda: Fake.mix(self, parents, edits), deadline)
+
+    async def frames(self, parents, specs, *, deadline=None):
+        return await self._away(lambda: Fake.frames(self, parents, specs), deadline)
+
+    async def latent(self, parents, edits=Edits(), *, deadline=None):  # noqa: B008
+        return await self._away(lambda: Fake.latent(self, parents, edits), deadline)
+
+    async def encode(self, crops, *, deadline=None):
+        return await self._away(lambda: Fake.encode(self, crops), deadline)
 
     async def strip(self, first, second, *, deadline=None, **wanted):
         return await self._away(lambda: Fake.strip(self, first, second, **wanted), deadline)

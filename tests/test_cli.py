@@ -18,7 +18,7 @@ from tiny import TINY, tiny_checkpoint
 
 from facemix import __version__, cli, errors
 from facemix.imaging.encode import encode_image, media_type_for_path
-from facemix.mixing.recipe import Recipe
+from facemix.mixing.recipe import Edits, Recipe
 from facemix.serving.blocking import BlockingMixer
 from facemix.serving.mixer import mixer_from_settings
 from facemix.serving.types import PhotoInput, SampleInput
@@ -217,7 +217,7 @@ def test_the_recipe_is_written_beside_the_face(run, photos, tmp_path, checkpoint
 
 def test_vividness_reaches_the_face_and_the_recipe(run, tmp_path, checkpoint):
     pair = [SampleInput(number, f"sample:{number}") for number in (1, 2)]
-    expected, plain = (mixer(checkpoint).mix(pair, vividness=vividness).image for vividness in (0.5, 0.0))
+    expected, plain = (mixer(checkpoint).mix(pair, Edits(vividness=vividness)).image for vividness in (0.5, 0.0))
     assert not np.array_equal(expected, plain)
     arguments = ["mix", "sample:1", "sample:2", "--vividness", "0.5", "--recipe", tmp_path / "r.json"]
     assert run(*arguments, "-o", tmp_path / "o.png")[0] == 0

@@ -9,15 +9,22 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable
-from typing import Annotated, Literal
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+import numpy as np
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from facemix.errors import RecipeInvalid
+from facemix.mixing.latents import LATENT_PATTERN, MOST_LATENT_CHARACTERS, pack_latent
 
 Interpolation = Literal["lerp", "slerp"]
+Region = Literal["eyes", "nose", "mouth", "skin", "hair", "frame"]
+REGIONS: tuple[Region, ...] = get_args(Region)
 RECIPE_SCHEMA = 1
+# In standard deviations of the data set. Beyond three hardly any photograph was seen, and the decoder invents.
+MOST_MOVED = 3.0
+MOST_PARENTS = 32
 MOST_VIVID = 0.5  # more than half, and the mix exaggerates, as slerp does
 _SUMMABLE = 1e300  # larger weights are scaled down before they are summed, which would overflow
 
@@ -51,6 +58,23 @@ Vividness = Annotated[
 ]
 
 
+# Of the upright photograph, in pixels, x to the right, y down.
+PlacedPoint = tuple[
+    Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=1e6)],
+    Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=1e6)],
+]
+
+
+class PlacedPoints(BaseModel):
+    """Eyes and mouth that a person has placed by hand; left is left in the picture."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    left_eye: PlacedPoint
+    right_eye: PlacedPoint
+    mouth: PlacedPoint = Field(description="the middle of the mouth")
+
+
 class PhotoParent(BaseModel):
     """A parent that comes from a photograph, named by content so that the recipe holds no picture."""
 
@@ -59,6 +83,7 @@ class PhotoParent(BaseModel):
     kind: Literal["photo"] = "photo"
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the uploaded bytes")
     face: int = Field(0, ge=0, description="which face of the photograph, largest first")
+    placed: PlacedPoints | None = Field(None, description="where the face is, if it was not found but placed by hand")
     weight: Weight
 
 
@@ -72,33 +97,155 @@ class SampleParent(BaseModel):
     weight: Weight
 
 
-Parent = Annotated[PhotoParent | SampleParent, Field(discriminator="kind")]
-
-
-class Recipe(BaseModel):
-    """Two or more parents with weights that sum to one, the model, and the seed of everything random."""
+class LatentParent(BaseModel):
+    """A parent that is a latent of the recipe's model: what is left of a face when its photograph is not kept."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    # `schema` would shadow a pydantic method; the alias keeps the wire name short.
-    version: Literal[1] = RECIPE_SCHEMA
-    model: ModelIdentity
-    parents: tuple[Parent, ...] = Field(min_length=2, max_length=32)
+    kind: Literal["latent"] = "latent"
+    z: str = Field(
+        pattern=LATENT_PATTERN,
+        max_length=MOST_LATENT_CHARACTERS,
+        description="its numbers as little-endian float32, in base64",
+    )
+    origin: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9_-]{16}$", description="the saved recipe whose result this is, if it is one"
+    )
+    weight: Weight
+
+    @classmethod
+    def from_latent(cls, z: np.ndarray, *, weight: float = 1.0, origin: str | None = None) -> LatentParent:
+        """z: (Z,) float32."""
+        return cls(z=pack_latent(z), weight=weight, origin=origin)
+
+
+Parent = Annotated[PhotoParent | SampleParent | LatentParent, Field(discriminator="kind")]
+Moved = Annotated[
+    float,
+    Field(ge=-MOST_MOVED, le=MOST_MOVED, allow_inf_nan=False, description="standard deviations of the data set"),
+]
+Shares = Annotated[tuple[Weight, ...], Field(min_length=1, max_length=MOST_PARENTS)]
+
+
+class Variation(BaseModel):
+    """A neighbour of the face: on the way to a draw from the prior."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: int = Field(ge=0, lt=2**31, description="which draw from the prior, under the recipe's seed")
+    radius: float = Field(gt=0, le=1, allow_inf_nan=False, description="how far; at 1 it is that draw itself")
+
+
+class Edits(BaseModel):
+    """What is done to a mix besides weighing its parents. As it stands, nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     interpolation: Interpolation = "lerp"
     vividness: Annotated[Vividness, Field(strict=True)] = 0.0
+    attributes: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")], Moved] = Field(
+        default_factory=dict, max_length=64, description="how far to move along each attribute's direction"
+    )
+    regions: dict[Region, Shares] = Field(
+        default_factory=dict, description="weights of the parents in a region of the face, where they differ"
+    )
+    colour: Shares | None = Field(None, description="weights of the parents in the colours, where they differ")
+    variation: Variation | None = None
     seed: int = Field(0, ge=0, lt=2**31, description="seed of the draws from the prior")
+
+    @field_validator("attributes")
+    @classmethod
+    def _moved(cls, attributes: dict[str, float]) -> dict[str, float]:
+        return {name: value for name, value in sorted(attributes.items()) if value}
+
+    @field_validator("regions")
+    @classmethod
+    def _regions(cls, regions: dict[Region, tuple[float, ...]]) -> dict[Region, tuple[float, ...]]:
+        for shares in regions.values():
+            _check_sum(shares)
+        return {name: regions[name] for name in REGIONS if name in regions}
+
+    @field_validator("colour")
+    @classmethod
+    def _colour(cls, colour: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if colour is not None:
+            _check_sum(colour)
+        return colour
+
+    @classmethod
+    def of(cls, **wanted: Any) -> Self:
+        """The same from values that nobody has checked. Raises `RecipeInvalid`, its `where` the field."""
+        try:
+            return cls(**wanted)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise RecipeInvalid(
+                f"{where}: {first['msg']}, and it is {str(first['input'])[:80]}",
+                hint="docs/recipe.md describes every field of a recipe",
+                where=where,
+            ) from error
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures are decoded to draw one frame."""
+        return 1 + len(self.regions) + (self.colour is not None)
+
+    def check_parents(self, count: int) -> None:
+        """Raises `RecipeInvalid` unless regions and colour have a weight for each of `count` parents."""
+        given = {f"regions.{name}": shares for name, shares in self.regions.items()}
+        if self.colour is not None:
+            given["colour"] = self.colour
+        for where, shares in given.items():
+            if len(shares) != count:
+                raise RecipeInvalid(
+                    f"{len(shares)} weights were given for {count} parents",
+                    hint="give one weight for each parent",
+                    where=where,
+                )
+
+
+class Recipe(Edits):
+    """One parent or more with weights that sum to one, the model, and all that is done to the mix."""
+
+    # `schema` would shadow a pydantic method.
+    version: Literal[1] = RECIPE_SCHEMA
+    model: ModelIdentity
+    parents: tuple[Parent, ...] = Field(min_length=1, max_length=MOST_PARENTS)
 
     @field_validator("parents")
     @classmethod
     def _weights_sum_to_one(cls, parents: tuple[Parent, ...]) -> tuple[Parent, ...]:
-        total = math.fsum(parent.weight for parent in parents)
-        if not math.isclose(total, 1.0, abs_tol=1e-6):
-            raise ValueError(f"the weights sum to {total:.6g}, not to 1")
+        _check_sum(parent.weight for parent in parents)
         return parents
+
+    @model_validator(mode="after")
+    def _one_weight_per_parent(self) -> Recipe:
+        try:
+            self.check_parents(len(self.parents))
+        except RecipeInvalid as error:
+            raise ValueError(f"{error.where}: {error.message}") from error
+        return self
 
     @property
     def weights(self) -> tuple[float, ...]:
         return tuple(parent.weight for parent in self.parents)
+
+    @property
+    def edits(self) -> Edits:
+        return Edits(**{name: getattr(self, name) for name in Edits.model_fields})
+
+    def portable(self, latents: Sequence[np.ndarray]) -> Recipe:
+        """The same recipe without photographs: a latent in the place of each.
+
+        Args:
+            latents: (N, Z) float32, one per parent.
+        """
+        parents = tuple(
+            LatentParent.from_latent(z, weight=parent.weight) if isinstance(parent, PhotoParent) else parent
+            for parent, z in zip(self.parents, latents, strict=True)
+        )
+        return self.model_copy(update={"parents": parents})
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces; equal recipes give equal text."""
@@ -125,6 +272,12 @@ class Recipe(BaseModel):
                 f"{place}: {first['msg']}",
                 hint="docs/recipe.md describes every field of a recipe",
             ) from error
+
+
+def _check_sum(shares: Iterable[float]) -> None:
+    total = math.fsum(shares)
+    if not math.isclose(total, 1.0, abs_tol=1e-6):
+        raise ValueError(f"the weights sum to {total:.6g}, not to 1")
 
 
 def normalise_weights(weights: Iterable[float], *, where: str = "weights") -> tuple[float, ...]:

@@ -9,10 +9,22 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from facemix.mixing.recipe import Edits
 from facemix.serving.mixer import Mixer
-from facemix.serving.types import FoundPhoto, MixResult, ParentInput, PhotoInput, StripResult
+from facemix.serving.types import (
+    Cost,
+    FoundPhoto,
+    FrameSpec,
+    FramesResult,
+    LatentResult,
+    MixResult,
+    ParentInput,
+    PhotoInput,
+    StripResult,
+)
 
 T = TypeVar("T")
+_PLAIN = Edits()
 
 
 class BlockingMixer:
@@ -28,8 +40,17 @@ class BlockingMixer:
     def find_faces(self, photo: PhotoInput) -> FoundPhoto:
         return self._wait(self.mixer.find_faces(photo))
 
-    def mix(self, parents: Sequence[ParentInput], **wanted: Any) -> MixResult:
-        return self._wait(self.mixer.mix(parents, **wanted))
+    def mix(self, parents: Sequence[ParentInput], edits: Edits = _PLAIN, *, deadline: float | None = None) -> MixResult:
+        return self._wait(self.mixer.mix(parents, edits, deadline=deadline))
+
+    def frames(self, parents: Sequence[ParentInput], specs: Sequence[FrameSpec]) -> FramesResult:
+        return self._wait(self.mixer.frames(parents, specs))
+
+    def latent(self, parents: Sequence[ParentInput], edits: Edits = _PLAIN) -> LatentResult:
+        return self._wait(self.mixer.latent(parents, edits))
+
+    def encode(self, crops: np.ndarray) -> tuple[np.ndarray, Cost]:
+        return self._wait(self.mixer.encode(crops))
 
     def strip(self, first: ParentInput, second: ParentInput, **wanted: Any) -> StripResult:
         return self._wait(self.mixer.strip(first, second, **wanted))

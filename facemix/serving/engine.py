@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from facemix.errors import AttributesMissing
 from facemix.mixing.prior import sample_noise
 from facemix.mixing.recipe import ModelIdentity
 from facemix.resources import resource_dir
@@ -16,7 +17,9 @@ from facemix.serving.backends.choose import open_backend
 from facemix.serving.batcher import Batcher, Served
 from facemix.serving.observer import Observer
 from facemix.settings import Settings
-from facemix.vae.checkpoint import load_checkpoint, newest_checkpoint
+from facemix.vae.checkpoint import Checkpoint, load_checkpoint, newest_checkpoint
+from facemix.vae.directions import AttributeDirections, load_directions
+from facemix.vae.prior import LatentPrior
 
 
 class Engine:
@@ -27,6 +30,8 @@ class Engine:
         card: the checkpoint's card, as JSON-serialisable data.
         crop_size: side of the crops in pixels.
         latent_size, coarse_size: dimensions of a latent, and how many of them are its coarse level.
+        prior: the density that draws come from.
+        directions: along which attributes change, None where none were fitted.
         backend: what computes, as ``torch bf16``.
         notes: what was chosen for this machine and why, one plain sentence each.
     """
@@ -50,11 +55,12 @@ class Engine:
             max_queue: frames that may wait for the device.
 
         Raises:
-            CheckpointMissing, CheckpointCorrupt: see `load_checkpoint`.
+            CheckpointMissing, CheckpointCorrupt: see `load_checkpoint`; also for damaged directions.
+            ModelMismatch: the directions beside the checkpoint belong to another.
             InstallationError: a GPU or a backend is asked for that is not there.
         """
         checkpoint = load_checkpoint(folder)
-        self._prior = checkpoint.prior
+        self.prior: LatentPrior = checkpoint.prior
         self.folder = checkpoint.folder
         self.card: dict[str, Any] = checkpoint.card.model_dump(mode="json")
         self.identity = ModelIdentity(
@@ -62,6 +68,7 @@ class Engine:
             weights=checkpoint.card.weights_sha256,
             latent_schema=checkpoint.card.latent_schema,
         )
+        self.directions = _directions(checkpoint)
         config = checkpoint.card.config
         self.crop_size = config.crop_size
         self.latent_size = config.latent_size
@@ -109,12 +116,19 @@ class Engine:
     def draw(self, number: int, *, seed: int = 0) -> torch.Tensor:
         """Draw `number` from the model's prior under `seed`: a latent, (Z,) float32."""
         noise = sample_noise(number, self.latent_size, seed=seed, ordered=self._ordered)
-        return self._prior.latents(noise[None])[0]
+        return self.prior.latents(noise[None])[0]
 
     def close(self) -> None:
         """Finishes what is queued and lets go of the device."""
         self.batcher.close()
         self._backend.close()
+
+
+def _directions(checkpoint: Checkpoint) -> AttributeDirections | None:
+    try:
+        return load_directions(checkpoint.folder, checkpoint.card)
+    except AttributesMissing:
+        return None
 
 
 def engine_from_settings(settings: Settings, observer: Observer | None = None) -> Engine:

@@ -18,14 +18,18 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from facemix.errors import DeadlineExceeded, FaceChoiceInvalid, FacemixError, RecipeInvalid
+from facemix.errors import AttributesMissing, DeadlineExceeded, FaceChoiceInvalid, FacemixError, RecipeInvalid
 from facemix.faces.centerface import CenterFace
 from facemix.faces.finder import FaceFinder
+from facemix.faces.placed import Placed
 from facemix.imaging.decode import WORKING_SIDE, DecodeLimits
+from facemix.mixing.attributes import AttributeReader, apply, check
+from facemix.mixing.compose import compose
 from facemix.mixing.interpolation import interpolate
+from facemix.mixing.notes import Note, edit_notes
 from facemix.mixing.recipe import (
-    MOST_VIVID,
-    Interpolation,
+    Edits,
+    LatentParent,
     ModelIdentity,
     Parent,
     PhotoParent,
@@ -33,6 +37,7 @@ from facemix.mixing.recipe import (
     SampleParent,
     normalise_weights,
 )
+from facemix.mixing.variation import vary
 from facemix.serving.batcher import Served
 from facemix.serving.cache import Cache
 from facemix.serving.engine import Engine, engine_from_settings
@@ -43,16 +48,23 @@ from facemix.serving.tuning import cores
 from facemix.serving.types import (
     Cost,
     FoundPhoto,
+    FrameSpec,
+    FramesResult,
+    LatentInput,
+    LatentResult,
     MixResult,
     ParentFace,
     ParentInput,
     PhotoInput,
+    SampleInput,
     SampleResult,
     StripResult,
     Vitals,
 )
 from facemix.settings import Settings
+from facemix.vae.directions import AttributeDirections
 
+_PLAIN = Edits()
 # A request is given up so long after its deadline if the device has not answered: it hangs.
 GRACE_SECONDS = 5.0
 _HASH_INLINE = 1 << 20  # bytes; hashing more than this would hold up the event loop noticeably
@@ -67,6 +79,8 @@ class Mixer:
         model: identity of the weights.
         card: the checkpoint's card.
         crop_size: side of the results in pixels.
+        latent_size: numbers of a latent.
+        attributes: the directions of the model, None where it has none.
     """
 
     def __init__(
@@ -105,6 +119,9 @@ class Mixer:
         self.model: ModelIdentity = engine.identity
         self.card: dict[str, Any] = engine.card
         self.crop_size: int = engine.crop_size
+        self.latent_size: int = engine.latent_size
+        self.attributes: AttributeDirections | None = engine.directions
+        self._reader = None if self.attributes is None else AttributeReader(self.attributes, engine.prior)
 
     async def find_faces(self, photo: PhotoInput, *, deadline: float | None = None) -> FoundPhoto:
         """All faces of a photograph, largest first, with their crops and what the gates say.
@@ -115,39 +132,54 @@ class Mixer:
         Raises:
             ImageError: the bytes are no usable image.
             FaceNotFound: there is no face in it.
+            FacePlacementInvalid: eyes and mouth were placed where no face can have them.
             DeadlineExceeded: it was not looked at in time.
         """
         with _named(photo.where):
             digest = await self._hash(photo.data)
-            return await self._photos.get(digest, lambda: self._look(photo.data, digest, deadline))
+            key = (digest, photo.placed)
+            return await self._photos.get(key, lambda: self._look(photo, digest, deadline))
 
     async def mix(
-        self,
-        parents: Sequence[ParentInput],
-        *,
-        interpolation: Interpolation = "lerp",
-        vividness: float = 0.0,
-        seed: int = 0,
-        deadline: float | None = None,
+        self, parents: Sequence[ParentInput], edits: Edits = _PLAIN, *, deadline: float | None = None
     ) -> MixResult:
-        """One face from two or more parents. Weights are scaled to sum to 1.
+        """One face from the parents. Weights are scaled to sum to 1.
 
         Raises:
-            RecipeInvalid: too few or too many parents, weights that cannot be scaled, or a vividness out of range.
+            RecipeInvalid: too many parents, weights that cannot be scaled, edits that do not fit parents or model.
+            AttributesMissing: attributes are to be moved, and the model has no directions.
             ImageError, FaceError: see `find_faces`; a face is refused by a gate, or there is no such face.
             Busy, DeadlineExceeded, EngineFailed, Stopping: see `Batcher.submit`.
         """
-        self._check_parents(parents)
-        _check_vividness(vividness)
-        weights = normalise_weights(parent.weight for parent in parents)
+        made = await self.frames(parents, [FrameSpec(tuple(one.weight for one in parents), edits)], deadline=deadline)
+        (recipe,) = made.recipes
+        notes = self._notes(made.latents, recipe)
+        return MixResult(made.frames[0], recipe, made.parents, made.latents, notes, made.stage_ms, made.cost)
+
+    async def frames(
+        self, parents: Sequence[ParentInput], specs: Sequence[FrameSpec], *, deadline: float | None = None
+    ) -> FramesResult:
+        """Pictures made of the same parents, whose own weights are ignored.
+
+        Args:
+            specs: at least one; all under one seed.
+
+        Raises:
+            RecipeInvalid, AttributesMissing, ImageError, FaceError, Busy, DeadlineExceeded, EngineFailed, Stopping: as
+                `mix`.
+        """
+        specs = self._checked(parents, specs)
         bill = _Bill(self._observer)
         # bytes -> image -> face -> crop -> latent
-        faces, z = await self._parents(parents, seed, deadline, bill)
+        faces, z = await self._parents(parents, specs[0].edits.seed, deadline, bill)
         # latent -> mix -> decoded crop
-        mixed = self._mixed(z, weights, interpolation, vividness)[None]
-        (image,) = await self._decode(mixed.numpy(), deadline, bill)
-        recipe = self._recipe(parents, faces, weights, interpolation, vividness, seed)
-        return MixResult(image, recipe, faces, bill.milliseconds, bill.cost)
+        rows = await self._beside(len(specs) > 1, lambda: np.concatenate([self._rows(z, spec) for spec in specs]))
+        pictures = await self._decode(rows, deadline, bill)
+        if len(pictures) > len(specs):
+            with bill.stage("compose"):
+                pictures = await self._beside(True, lambda: _composed(pictures, specs))
+        recipes = tuple(self._recipe(parents, faces, spec) for spec in specs)
+        return FramesResult(pictures, recipes, faces, z.numpy(), bill.milliseconds, bill.cost)
 
     async def strip(
         self,
@@ -155,36 +187,47 @@ class Mixer:
         second: ParentInput,
         *,
         steps: int = 33,
-        interpolation: Interpolation = "lerp",
-        vividness: float = 0.0,
-        seed: int = 0,
+        edits: Edits = _PLAIN,
         deadline: float | None = None,
     ) -> StripResult:
         """`steps` frames from the first parent to the second, ends included; their weights are ignored.
 
         Raises:
-            RecipeInvalid: fewer than 2 steps, or more than the operator allows; a vividness out of range.
-            ImageError, FaceError, Busy, DeadlineExceeded, EngineFailed, Stopping: as `mix`.
+            RecipeInvalid: fewer than 2 steps, or more than the operator allows; else as `mix`.
+            AttributesMissing, ImageError, FaceError, Busy, DeadlineExceeded, EngineFailed, Stopping: as `mix`.
         """
         if not 2 <= steps <= self._max_steps:
             raise RecipeInvalid(f"steps is {steps}", hint=f"ask for 2 to {self._max_steps} frames", where="steps")
-        _check_vividness(vividness)
         shares = tuple(index / (steps - 1) for index in range(steps))
-        parents = (first, second)
+        specs = [FrameSpec((1 - share, share), edits) for share in shares]
+        made = await self.frames((first, second), specs, deadline=deadline)
+        return StripResult(made.frames, shares, made.recipes, made.parents, made.stage_ms, made.cost)
+
+    async def latent(
+        self, parents: Sequence[ParentInput], edits: Edits = _PLAIN, *, deadline: float | None = None
+    ) -> LatentResult:
+        """The latent of a mix, for use as a parent. One that regions or colour make has its picture encoded.
+
+        Raises:
+            RecipeInvalid, AttributesMissing, ImageError, FaceError, Busy, DeadlineExceeded, EngineFailed, Stopping: as
+                `mix`.
+        """
+        (spec,) = self._checked(parents, [FrameSpec(tuple(one.weight for one in parents), edits)])
+        if edits.pictures > 1:
+            made = await self.frames(parents, [spec], deadline=deadline)
+            (z,), cost = await self.encode(made.frames, deadline=deadline)
+            return LatentResult(z, made.recipes[0], made.cost + cost)
         bill = _Bill(self._observer)
-        faces, z = await self._parents(parents, seed, deadline, bill)
+        faces, z = await self._parents(parents, edits.seed, deadline, bill)
+        (mixed,) = self._rows(z, spec)
+        return LatentResult(mixed, self._recipe(parents, faces, spec), bill.cost)
 
-        def path() -> np.ndarray:
-            return torch.stack(
-                [self._mixed(z, (1 - share, share), interpolation, vividness) for share in shares]
-            ).numpy()
-
-        # Tens of interpolations are milliseconds, which the event loop is not kept waiting for.
-        frames = await self._decode(await self._writer.run(path), deadline, bill)
-        recipes = tuple(
-            self._recipe(parents, faces, (1 - share, share), interpolation, vividness, seed) for share in shares
-        )
-        return StripResult(frames, shares, recipes, faces, bill.milliseconds, bill.cost)
+    async def encode(self, crops: np.ndarray, *, deadline: float | None = None) -> tuple[np.ndarray, Cost]:
+        """Aligned crops, (N, S, S, 3) uint8, to their latents, (N, Z) float32."""
+        bill = _Bill(self._observer)
+        with bill.stage("encode"):
+            served = await _answer(self.engine.submit_encode(crops, deadline=deadline), deadline)
+        return served.rows, Cost(frames_encoded=len(crops), device_seconds=served.device_seconds)
 
     async def sample(self, number: int, *, seed: int = 0, deadline: float | None = None) -> SampleResult:
         """A face of nobody: draw `number` from the prior under `seed`."""
@@ -222,8 +265,10 @@ class Mixer:
             return hashlib.sha256(data).hexdigest()
         return await self._writer.run(lambda: hashlib.sha256(data).hexdigest())
 
-    async def _look(self, data: bytes, digest: str, deadline: float | None) -> FoundPhoto:
-        seen = await self._lookers.look(data, self.crop_size, deadline=deadline)
+    async def _look(self, photo: PhotoInput, digest: str, deadline: float | None) -> FoundPhoto:
+        points = photo.placed
+        placed = None if points is None else Placed(points.left_eye, points.right_eye, points.mouth)
+        seen = await self._lookers.look(photo.data, self.crop_size, placed=placed, deadline=deadline)
         return FoundPhoto(seen.width, seen.height, digest, seen.notes, seen.faces)
 
     async def _choose(self, parent: ParentInput, deadline: float | None) -> ParentFace:
@@ -261,9 +306,13 @@ class Mixer:
     async def _latent(
         self, parent: ParentInput, used: ParentFace, seed: int, deadline: float | None, bill: _Bill
     ) -> torch.Tensor:
-        photo, chosen = used.photo, used.chosen
-        if not isinstance(parent, PhotoInput) or photo is None or chosen is None:
+        if isinstance(parent, SampleInput):
             return self.engine.draw(parent.number, seed=seed)
+        if isinstance(parent, LatentInput):
+            return torch.from_numpy(parent.z)
+        photo, chosen = used.photo, used.chosen
+        assert photo is not None  # a photograph has been looked at
+        assert chosen is not None
 
         async def encode() -> np.ndarray:
             # Each crop is a job of its own: its latent belongs to the photograph, not to this request.
@@ -271,14 +320,64 @@ class Mixer:
             bill.add(Cost(frames_encoded=1, device_seconds=served.device_seconds))
             return served.rows[0]
 
-        return torch.from_numpy(await self._latents.get((photo.sha256, chosen.index, self.model.weights), encode))
+        key = (photo.sha256, parent.placed, chosen.index, self.model.weights)
+        return torch.from_numpy(await self._latents.get(key, encode))
 
     # --- latent -> mix -> decoded crop ---------------------------------------------------------------------
 
-    def _mixed(
-        self, z: torch.Tensor, weights: Sequence[float], interpolation: Interpolation, vividness: float
-    ) -> torch.Tensor:
-        return interpolate(z, weights, interpolation, vividness=vividness, coarse_size=self.engine.coarse_size)
+    def _checked(self, parents: Sequence[ParentInput], specs: Sequence[FrameSpec]) -> list[FrameSpec]:
+        """The specs with weights that sum to 1. Before any work is done, raises what `mix` does."""
+        if not 1 <= len(parents) <= self._max_parents:
+            raise RecipeInvalid(
+                f"{len(parents)} faces were given", hint=f"a mix takes 1 to {self._max_parents}", where="parents"
+            )
+        if len({spec.edits.seed for spec in specs}) != 1:
+            raise ValueError("frames of the same parents have one seed")
+        for edits in {id(spec.edits): spec.edits for spec in specs}.values():
+            edits.check_parents(len(parents))
+            if edits.attributes:
+                check(edits.attributes, self._directions())
+        return [FrameSpec(normalise_weights(spec.weights), spec.edits) for spec in specs]
+
+    def _directions(self) -> AttributeDirections:
+        if self.attributes is None:
+            raise AttributesMissing(
+                f"{self.model} has no attribute directions",
+                hint="leave attributes out, or fit directions with `facemix directions`",
+                where="attributes",
+            )
+        return self.attributes
+
+    def _rows(self, z: torch.Tensor, spec: FrameSpec) -> np.ndarray:
+        """The latents of one frame's pictures, (P, Z): the mix itself, each region that has weights of its own, in
+        their order, and the mix whose colours are taken."""
+        edits = spec.edits
+        shares = [spec.weights, *edits.regions.values(), *([] if edits.colour is None else [edits.colour])]
+        return torch.stack([self._edited(self._interpolated(z, weights, edits), edits) for weights in shares]).numpy()
+
+    def _interpolated(self, z: torch.Tensor, weights: Sequence[float], edits: Edits) -> torch.Tensor:
+        return interpolate(
+            z, weights, edits.interpolation, vividness=edits.vividness, coarse_size=self.engine.coarse_size
+        )
+
+    def _edited(self, z: torch.Tensor, edits: Edits) -> torch.Tensor:
+        if edits.variation is not None:
+            draw = self.engine.draw(edits.variation.number, seed=edits.seed)
+            z = vary(z, draw, edits.variation.radius, self.engine.prior.mean, self.engine.coarse_size)
+        return apply(z, edits.attributes, self._directions()) if edits.attributes else z
+
+    def _notes(self, latents: np.ndarray, recipe: Recipe) -> tuple[Note, ...]:
+        """What its edits pull into a mix that none of the parents has."""
+        if self._reader is None or not recipe.attributes:
+            return ()
+        z = torch.from_numpy(latents)
+        used = z[[weight > 0 for weight in recipe.weights]]
+        (mixed, *_) = self._rows(z, FrameSpec(recipe.weights, recipe.edits))
+        return edit_notes(self._reader, used, torch.from_numpy(mixed), recipe.attributes)
+
+    async def _beside(self, beside: bool, work: Callable[[], T]) -> T:
+        """Runs `work` in a thread if it may take milliseconds, which the event loop is not kept waiting for."""
+        return await self._writer.run(work) if beside else work()
 
     async def _decode(self, z: np.ndarray, deadline: float | None, bill: _Bill) -> np.ndarray:
         with bill.stage("decode"):
@@ -286,35 +385,33 @@ class Mixer:
         bill.add(Cost(frames_decoded=len(z), device_seconds=served.device_seconds))
         return served.rows
 
-    def _check_parents(self, parents: Sequence[ParentInput]) -> None:
-        if not 2 <= len(parents) <= self._max_parents:
-            raise RecipeInvalid(
-                f"{len(parents)} faces were given", hint=f"a mix takes 2 to {self._max_parents}", where="parents"
-            )
-
-    def _recipe(
-        self,
-        parents: Sequence[ParentInput],
-        faces: Sequence[ParentFace],
-        weights: Sequence[float],
-        interpolation: Interpolation,
-        vividness: float,
-        seed: int,
-    ) -> Recipe:
-        named: list[Parent] = []
-        for parent, face, weight in zip(parents, faces, weights, strict=True):
-            if face.photo is not None and face.chosen is not None:
-                named.append(PhotoParent(sha256=face.photo.sha256, face=face.chosen.index, weight=weight))
-            else:
-                named.append(SampleParent(number=parent.number, weight=weight))
-        return Recipe(
-            model=self.model, parents=tuple(named), interpolation=interpolation, vividness=vividness, seed=seed
+    def _recipe(self, parents: Sequence[ParentInput], faces: Sequence[ParentFace], spec: FrameSpec) -> Recipe:
+        named = tuple(
+            _named_parent(given, used, weight) for given, used, weight in zip(parents, faces, spec.weights, strict=True)
         )
+        return Recipe(model=self.model, parents=named, **dict(spec.edits))
 
 
-def _check_vividness(vividness: float) -> None:
-    if not 0 <= vividness <= MOST_VIVID:
-        raise RecipeInvalid(f"vividness is {vividness}", hint=f"it is 0 to {MOST_VIVID}", where="vividness")
+def _named_parent(given: ParentInput, used: ParentFace, weight: float) -> Parent:
+    """What the recipe calls a parent."""
+    if isinstance(given, SampleInput):
+        return SampleParent(number=given.number, weight=weight)
+    if isinstance(given, LatentInput):
+        if given.parent is None:
+            return LatentParent.from_latent(given.z, weight=weight)
+        return given.parent.model_copy(update={"weight": weight + 0.0})
+    assert used.photo is not None  # a photograph has been looked at
+    assert used.chosen is not None
+    return PhotoParent(sha256=used.photo.sha256, face=used.chosen.index, placed=given.placed, weight=weight)
+
+
+def _composed(pictures: np.ndarray, specs: Sequence[FrameSpec]) -> np.ndarray:
+    """The decoded pictures of all frames, one after the other, put together to one picture for each frame."""
+    frames, at = [], 0
+    for edits in (spec.edits for spec in specs):
+        frames.append(compose(pictures[at : at + edits.pictures], edits))
+        at += edits.pictures
+    return np.stack(frames)
 
 
 class _Bill:

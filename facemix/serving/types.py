@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from facemix.faces.look import FoundFace
-from facemix.mixing.recipe import Recipe
+from facemix.mixing.notes import Note
+from facemix.mixing.recipe import Edits, LatentParent, PhotoParent, PlacedPoints, Recipe
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,14 @@ class PhotoInput:
             about this photograph carries it.
         face: which face to take, largest first; None takes the largest.
         weight: share in the mix, any non-negative number.
+        placed: eyes and mouth that a person has placed by hand; no faces are looked for then.
     """
 
     data: bytes
     where: str
     face: int | None = None
     weight: float = 1.0
+    placed: PlacedPoints | None = None
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,33 @@ class SampleInput:
     weight: float = 1.0
 
 
-ParentInput = PhotoInput | SampleInput
+@dataclass(frozen=True)
+class LatentInput:
+    """A latent of the model that mixes.
+
+    Attributes:
+        z: (Z,) float32.
+        parent: what the recipe calls it, whatever weight stands there; None puts the latent itself into the recipe.
+    """
+
+    z: np.ndarray
+    where: str
+    weight: float = 1.0
+    parent: PhotoParent | LatentParent | None = None
+
+
+ParentInput = PhotoInput | SampleInput | LatentInput
+
+
+_PLAIN = Edits()
+
+
+@dataclass(frozen=True)
+class FrameSpec:
+    """One picture made of the parents: a weight for each, any non-negative numbers, and what is done besides."""
+
+    weights: tuple[float, ...]
+    edits: Edits = _PLAIN
 
 
 @dataclass(frozen=True)
@@ -53,7 +82,7 @@ class FoundPhoto:
 
 @dataclass(frozen=True)
 class ParentFace:
-    """What was used of one parent. For a sample, `photo` and `chosen` are None."""
+    """What was used of one parent. For a sample or a latent, `photo` and `chosen` are None."""
 
     where: str
     photo: FoundPhoto | None
@@ -81,13 +110,36 @@ class Cost:
 
 @dataclass(frozen=True)
 class MixResult:
-    """image: (S, S, 3) uint8 RGB. `stage_ms`: milliseconds of ``look``, ``encode`` and ``decode``, each for all
-    parents together."""
+    """image: (S, S, 3) uint8 RGB. `latents`: (N, Z) float32, the parents'. `stage_ms`: milliseconds of ``look``,
+    ``encode``, ``decode`` and, where there is something to put together, ``compose``, each for all parents together."""
 
     image: np.ndarray
     recipe: Recipe
     parents: tuple[ParentFace, ...]
+    latents: np.ndarray
+    notes: tuple[Note, ...] = ()
     stage_ms: dict[str, float] = field(default_factory=dict)
+    cost: Cost = Cost()
+
+
+@dataclass(frozen=True)
+class FramesResult:
+    """frames: (N, S, S, 3) uint8 RGB, with a recipe each; the rest is as in `MixResult`."""
+
+    frames: np.ndarray
+    recipes: tuple[Recipe, ...]
+    parents: tuple[ParentFace, ...]
+    latents: np.ndarray
+    stage_ms: dict[str, float] = field(default_factory=dict)
+    cost: Cost = Cost()
+
+
+@dataclass(frozen=True)
+class LatentResult:
+    """z: (Z,) float32, the latent of a whole recipe."""
+
+    z: np.ndarray
+    recipe: Recipe
     cost: Cost = Cost()
 
 

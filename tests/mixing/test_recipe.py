@@ -2,13 +2,15 @@ import hashlib
 import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from facemix.errors import RecipeInvalid
-from facemix.mixing.recipe import ModelIdentity, PhotoParent, Recipe, SampleParent, normalise_weights
+from facemix.mixing.latents import unpack_latent
+from facemix.mixing.recipe import Edits, ModelIdentity, PhotoParent, Recipe, SampleParent, normalise_weights
 
 MODEL = ModelIdentity(name="tiny", weights="0123456789abcdef" * 4)
 
@@ -48,22 +50,60 @@ def test_a_recipe_survives_its_own_json(recipe):
 
 
 def test_the_canonical_json_is_written_in_one_way():
-    recipe = recipe_of([0.25, 0.75], seed=3)
+    recipe = recipe_of(
+        [0.25, 0.75],
+        seed=3,
+        attributes={"smile": 0.5, "age": -1, "light": 0},
+        regions={"hair": [1, 0], "eyes": [-0.0, 1]},
+        colour=[1, 0],
+        variation={"number": 4, "radius": 0.5},
+    )
     pretty = json.dumps(dict(reversed(json.loads(recipe.to_json()).items())), indent=2)
     assert Recipe.from_json(pretty).to_json() == recipe.to_json()
     assert recipe.to_json() == (
-        '{"interpolation":"lerp","model":{"latent_schema":1,"name":"tiny","weights":"'
-        + MODEL.weights
-        + '"},"parents":['
-        '{"face":0,"kind":"photo","sha256":"' + "0" * 64 + '","weight":0.25},'
-        '{"face":0,"kind":"photo","sha256":"' + "0" * 63 + '1","weight":0.75}],"seed":3,"version":1,"vividness":0.0}'
+        '{"attributes":{"age":-1.0,"smile":0.5},"colour":[1.0,0.0],"interpolation":"lerp",'
+        '"model":{"latent_schema":1,"name":"tiny","weights":"' + MODEL.weights + '"},"parents":['
+        '{"face":0,"kind":"photo","placed":null,"sha256":"' + "0" * 64 + '","weight":0.25},'
+        '{"face":0,"kind":"photo","placed":null,"sha256":"' + "0" * 63 + '1","weight":0.75}],'
+        '"regions":{"eyes":[0.0,1.0],"hair":[1.0,0.0]},"seed":3,'
+        '"variation":{"number":4,"radius":0.5},"version":1,"vividness":0.0}'
     )
 
 
-def test_a_recipe_from_before_vividness_is_one_without_it():
+@pytest.mark.parametrize("absent", ["vividness", "attributes", "regions", "colour", "variation"])
+def test_a_recipe_from_before_a_field_is_one_without_it(absent):
     document = json.loads(recipe_of([0.25, 0.75], seed=3).to_json())
-    del document["vividness"]
-    assert Recipe.from_json(json.dumps(document)) == recipe_of([0.25, 0.75], seed=3, vividness=0.0)
+    del document[absent]
+    assert Recipe.from_json(json.dumps(document)) == recipe_of([0.25, 0.75], seed=3)
+
+
+def test_an_attribute_that_is_not_moved_is_not_written_down():
+    assert recipe_of([1.0], attributes={"smile": 0.0, "age": -0.0}) == recipe_of([1.0])
+
+
+def test_the_edits_of_a_recipe_are_all_but_its_parents_and_model():
+    edits = Edits(interpolation="slerp", attributes={"age": 1}, colour=[0, 1], regions={"eyes": [1, 0]}, seed=2)
+    recipe = recipe_of([0.5, 0.5], **dict(edits))
+    assert recipe.edits == edits
+    assert (edits.pictures, Edits().pictures) == (3, 1)
+
+
+def test_a_portable_recipe_has_latents_in_the_place_of_photographs():
+    z = np.arange(16, dtype=np.float32).reshape(2, 8) / 3
+    parents = [PhotoParent(sha256="0" * 64, weight=0.25), SampleParent(number=7, weight=0.75)]
+    recipe = recipe_of([], parents=parents, attributes={"age": 1})
+    portable = recipe.portable(z)
+    assert [parent.kind for parent in portable.parents] == ["latent", "sample"]
+    np.testing.assert_array_equal(unpack_latent(portable.parents[0].z, 8), z[0])
+    assert (portable.weights, portable.edits) == (recipe.weights, recipe.edits)
+    assert Recipe.from_json(portable.to_json()) == portable
+    assert "0" * 64 not in portable.to_json()
+
+
+def test_edits_that_are_not_valid_say_where():
+    with pytest.raises(RecipeInvalid, match="vividness") as refused:
+        Edits.of(vividness=0.7)
+    assert refused.value.where == "vividness"
 
 
 def test_equal_recipes_have_equal_hashes():
@@ -80,6 +120,13 @@ def test_whatever_changes_the_face_changes_the_hash():
         recipe_of([0.5, 0.5], seed=1),
         recipe_of([0.5, 0.5], interpolation="slerp"),
         recipe_of([0.5, 0.5], vividness=0.25),
+        recipe_of([0.5, 0.5], attributes={"age": 1}),
+        recipe_of([0.5, 0.5], attributes={"age": -1}),
+        recipe_of([0.5, 0.5], regions={"eyes": [1, 0]}),
+        recipe_of([0.5, 0.5], regions={"nose": [1, 0]}),
+        recipe_of([0.5, 0.5], colour=[1, 0]),
+        recipe_of([0.5, 0.5], variation={"number": 1, "radius": 0.5}),
+        recipe_of([0.5, 0.5], variation={"number": 1, "radius": 0.6}),
         recipe_of([0.5, 0.5], model=other),
         recipe_of([0.5, 0.5, 0.0]),
         recipe_of([], parents=[SampleParent(number=n, weight=0.5) for n in (0, 1)]),
@@ -97,7 +144,7 @@ def test_a_recipe_does_not_change():
         recipe_of([0.5, 0.5]).seed = 4
 
 
-@pytest.mark.parametrize("shares", [(0.5, 0.4), (0.7, 0.7), (1.5, -0.5), (math.nan, 1.0), (1.0,), (1 / 33,) * 33])
+@pytest.mark.parametrize("shares", [(0.5, 0.4), (0.7, 0.7), (1.5, -0.5), (math.nan, 1.0), (0.9,), (1 / 33,) * 33])
 def test_weights_that_make_no_mix_are_refused(shares):
     with pytest.raises(ValidationError):
         recipe_of(shares)
@@ -107,6 +154,19 @@ def test_weights_that_make_no_mix_are_refused(shares):
     ("path", "value", "said"),
     [
         (("colour",), "blue", "colour"),
+        (("colour",), [0.5, 0.4], "sum to 0.9"),
+        (("colour",), [1.0], "colour: 1 weights were given for 2 parents"),
+        (("regions",), {"chin": [0.5, 0.5]}, "regions.chin"),
+        (("regions",), {"eyes": [0.2, 0.3, 0.5]}, "regions.eyes: 3 weights were given for 2 parents"),
+        (("regions",), {"eyes": [0.5, 0.6]}, "sum to 1.1"),
+        (("regions",), {"eyes": [-0.5, 1.5]}, "regions.eyes"),
+        (("attributes",), {"Smile": 1}, "attributes.Smile"),
+        (("attributes",), {"smile": 3.1}, "attributes.smile"),
+        (("attributes",), {"smile": math.nan}, "attributes.smile"),
+        (("variation",), {"number": 1, "radius": 0}, "variation.radius"),
+        (("variation",), {"number": 1, "radius": 1.1}, "variation.radius"),
+        (("variation",), {"number": -1, "radius": 0.5}, "variation.number"),
+        (("beauty",), 1, "beauty"),
         (("version",), 2, "version"),
         (("interpolation",), "cubic", "interpolation"),
         (("vividness",), -0.01, "vividness"),
