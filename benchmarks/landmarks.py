@@ -6,7 +6,10 @@ Photographs are turned, scaled and shifted at random and the landmarks mapped ba
 detector over the photograph and for the finder: the mean standard deviation of the five landmarks, in hundredths of
 the distance between the eyes. Then, on photographs as they are, against the thorough search (one large view): faces
 found, the largest mean shift of a landmark and the root mean square of all shifts, in the same unit, and the mean
-absolute difference of the aligned crops in levels. `docs/faces.md` quotes it.
+absolute difference of the aligned crops in levels. Last, on the same photographs, how far the crop moves when eyes and
+mouth are placed by hand where the finder has them, with a hand that misses by so much, in the same unit (mean over the
+crop); and what `facemix/faces/placed.py` estimates, as means: the nose and the box in fractions of the crop.
+`docs/faces.md` quotes it.
 """
 
 from __future__ import annotations
@@ -21,11 +24,13 @@ import numpy as np
 from facemix.faces.align import Alignment, apply
 from facemix.faces.centerface import CenterFace
 from facemix.faces.finder import THOROUGH, FaceFinder, eye_distance
+from facemix.faces.placed import Placed
 from facemix.faces.runners import openvino_installed
 from facemix.faces.types import Face, FaceDetector
 from facemix.imaging.decode import decode_image
 
 CANVAS, VIEWS = 420, 6
+MISSES = (0, 2, 5, 10)  # standard deviation of each coordinate, in hundredths of the distance between the eyes
 
 
 def main() -> None:
@@ -41,6 +46,7 @@ def main() -> None:
     files = sorted(options.photos.rglob("*.jpg"))
     print_scatter(_some(files, options.count), detector, finders)
     print_agreement(_some(files, options.plain), finders)
+    print_placed(_some(files, options.plain), finders["the finder"])
 
 
 def print_scatter(files: Sequence[Path], detector: FaceDetector, finders: Mapping[str, FaceFinder]) -> None:
@@ -83,6 +89,36 @@ def print_agreement(files: Sequence[Path], finders: Mapping[str, FaceFinder]) ->
         moves = np.array(shifts[way])
         shift, rms = float(np.abs(moves.mean(0)).max()), float(np.sqrt((moves**2).mean()))
         print(f"{way:32}{found[way]:8}{shift:8.2f}{rms:8.2f}{np.mean(differences[way]):8.2f}{len(files):8}")
+
+
+def print_placed(files: Sequence[Path], finder: FaceFinder) -> None:
+    faces = [found[0] for file in files if (found := finder.find(decode_image(file.read_bytes()).pixels))]
+    rng = np.random.default_rng(0)
+    print(f"{'placed, missing by':32}{'mean':>8}{'90 %':>8}{'largest':>8}{'photos':>8}")
+    for miss in MISSES:
+        moves = [_moved_crop(face, _by_hand(face, miss, rng)) for face in faces]
+        print(f"{miss:<32}{np.mean(moves):8.2f}{np.percentile(moves, 90):8.2f}{max(moves):8.2f}{len(moves):8}")
+    shapes = []
+    for face in faces:
+        alignment = Alignment.from_landmarks(face.landmarks, 1)
+        low, high = np.array(face.box).reshape(2, 2)
+        centre, nose = apply(alignment.matrix, np.stack([(low + high) / 2, face.landmarks[2]]))
+        shapes.append(np.concatenate([nose, centre, (high - low) * alignment.scale]))
+    print(f"{'nose x, y; box x, y, w, h':32}" + "".join(f"{value:8.3f}" for value in np.mean(shapes, 0)))
+
+
+def _by_hand(face: Face, miss: float, rng: np.random.Generator) -> Placed:
+    points = np.concatenate([face.landmarks[:2], face.landmarks[3:].mean(0)[None]])
+    points = points + rng.normal(0, 1, points.shape) * miss / 100 * eye_distance(face)
+    return Placed(*(tuple(point) for point in points.tolist()))
+
+
+def _moved_crop(face: Face, placed: Placed) -> float:
+    """Mean shift over the crop, in hundredths of the distance between the eyes."""
+    grid = np.stack(np.meshgrid(np.linspace(0, 1, 9), np.linspace(0, 1, 9)), axis=-1).reshape(-1, 2)
+    one, other = (Alignment.from_landmarks(landmarks, 1) for landmarks in (face.landmarks, placed.landmarks()))
+    moved = apply(other.inverse, grid) - apply(one.inverse, grid)
+    return 100 * float(np.linalg.norm(moved, axis=1).mean()) / eye_distance(face)
 
 
 def _crop(face: Face, image: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """From untrusted bytes to every face with its crop: one function, so that whoever asks looks in the same way.
 
 A JPEG is decoded no larger than detection and the crops need: most portraits of twelve megapixels at a quarter or a
-half, and only where a face is small in its photograph once more and larger. Coordinates and figures are always in
-pixels of the upright photograph in its full size.
+half, and only where a face is small in its photograph once more and larger. Coordinates are always in pixels of the
+upright photograph as the file has it, whatever was decoded of it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from facemix.errors import FaceError, FaceNotFound
 from facemix.faces.align import Alignment
 from facemix.faces.finder import FaceFinder
+from facemix.faces.placed import Placed
 from facemix.faces.quality import measure, refusal
 from facemix.faces.types import Face, Quality
 from facemix.imaging.decode import DecodeLimits, Photograph
@@ -43,7 +44,8 @@ class Look:
     """What was seen in one photograph.
 
     Attributes:
-        width, height: of the upright photograph in its full size (at most `DecodeLimits.max_side`).
+        width, height: of the upright photograph as the file has it; the faces' coordinates are in these pixels, their
+            figures in those of the full size (at most `DecodeLimits.max_side`).
         notes: what was done to decode it, one plain sentence each.
         faces: largest first, at least one.
     """
@@ -60,6 +62,7 @@ def look(
     finder: FaceFinder,
     crop_size: int,
     *,
+    placed: Placed | None = None,
     where: str | None = None,
     gate: AbstractContextManager[object] | None = None,
 ) -> Look:
@@ -70,6 +73,7 @@ def look(
         limits: what is accepted.
         finder: finds the faces.
         crop_size: side of the crops in pixels.
+        placed: the only face, placed by hand; none is looked for then.
         where: which input this is; every error carries it.
         gate: entered around each decoding, to bound how many run at once. Entered more than once, so it must be
             reusable: a lock or a semaphore is.
@@ -77,21 +81,37 @@ def look(
     Raises:
         ImageError: the bytes are no usable image.
         FaceNotFound: there is no face in it.
+        FacePlacementInvalid: no face can be where one was placed.
     """
     photo = Photograph(data, limits, where=where, gate=gate)
-    photo.pixels(_FIRST_SIDE)
-    faces = finder.find(photo)
-    if not faces:
-        error = FaceNotFound(
-            f"no face was found in this photo of {photo.width} x {photo.height} pixels",
-            hint="use a photo that shows one face clearly, from the front, well lit and not covered",
-        )
+    width, height = photo.sent
+    try:
+        faces = _found(photo, finder) if placed is None else [_as_placed(photo, placed)]
+    except FaceError as error:
         if where is not None:
             error.at(where)
-        raise error
+        raise
     found = []
     for index, face in enumerate(faces):
         crop = Alignment.from_landmarks(face.landmarks, crop_size).crop_of(photo)
-        quality = measure(face, crop)
-        found.append(FoundFace(index, face, quality, crop, refusal(quality)))
-    return Look(photo.width, photo.height, photo.notes, tuple(found))
+        quality = measure(face, crop, nose=placed is None)
+        as_sent = face.scaled(width / photo.width, height / photo.height)
+        found.append(FoundFace(index, as_sent, quality, crop, refusal(quality)))
+    return Look(width, height, photo.notes, tuple(found))
+
+
+def _found(photo: Photograph, finder: FaceFinder) -> list[Face]:
+    photo.pixels(_FIRST_SIDE)
+    faces = finder.find(photo)
+    if not faces:
+        width, height = photo.sent
+        raise FaceNotFound(
+            f"no face was found in this photo of {width} x {height} pixels",
+            hint="use a photo that shows one face clearly, from the front, well lit and not covered",
+        )
+    return faces
+
+
+def _as_placed(photo: Photograph, placed: Placed) -> Face:
+    width, height = photo.sent
+    return placed.checked(width, height).scaled(photo.width / width, photo.height / height).face()

@@ -6,6 +6,7 @@ were set on the percentiles of the training photographs, which `docs/faces.md` g
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -35,15 +36,21 @@ YAW = Gate(warn=0.40, refuse=0.85)
 DARK = Gate(warn=0.16, refuse=0.0)
 
 
-def measure(face: Face, crop: np.ndarray) -> Quality:
-    """Measures one face. crop: its aligned crop, (S, S, 3) uint8 RGB. Never refuses; see `refusal`."""
+def measure(face: Face, crop: np.ndarray, *, nose: bool = True) -> Quality:
+    """Measures one face. Never refuses; see `refusal`.
+
+    Args:
+        crop: its aligned crop, (S, S, 3) uint8 RGB.
+        nose: whether the landmark of the nose was seen. Where it is an estimate, it cannot tell how far the head is
+            turned: yaw is NaN, and no gate closes on it.
+    """
     reduced = cv2.resize(crop.astype(np.float32), (_MEASURED_SIDE, _MEASURED_SIDE), interpolation=cv2.INTER_AREA)
     luma = cv2.cvtColor(reduced, cv2.COLOR_RGB2GRAY) / 255
     quality = Quality(
         score=face.score,
         face_pixels=eye_distance(face),
         sharpness=_sharpness(luma),
-        yaw=_yaw(face.landmarks),
+        yaw=_yaw(face.landmarks) if nose else math.nan,
         roll=roll_degrees(face.landmarks),
         brightness=float(luma.mean()),
     )

@@ -18,7 +18,7 @@ class Face:
     Attributes:
         box: (x0, y0, x1, y1) in pixels; may reach beyond the image.
         landmarks: (5, 2) float32, ordered as `LANDMARK_NAMES` for an upright face.
-        score: the detector's confidence, 0 to 1.
+        score: the detector's confidence, 0 to 1; NaN for a face that no detector has found.
     """
 
     box: tuple[float, float, float, float]
@@ -30,6 +30,12 @@ class Face:
         """Geometric mean of the box's sides, in pixels."""
         x0, y0, x1, y1 = self.box
         return float(np.sqrt(max(x1 - x0, 0.0) * max(y1 - y0, 0.0)))
+
+    def scaled(self, x: float, y: float) -> Face:
+        """The same face in a photograph that is `x` times as wide and `y` times as high."""
+        x0, y0, x1, y1 = self.box
+        landmarks = (self.landmarks * np.array([x, y])).astype(np.float32)
+        return Face((x0 * x, y0 * y, x1 * x, y1 * y), landmarks, self.score)
 
 
 class FaceDetector(Protocol):
@@ -63,10 +69,10 @@ class Quality:
     """What the gates measured on one face.
 
     Attributes:
-        score: the detector's confidence, 0 to 1.
-        face_pixels: inter-ocular distance or its frontal equivalent, in pixels of the photograph.
+        score: the detector's confidence, 0 to 1; NaN for a face that no detector has found.
+        face_pixels: inter-ocular distance or its frontal equivalent, in pixels of the photograph's full size.
         sharpness: 0 (flat) upwards; Laplacian energy of the aligned crop relative to its contrast.
-        yaw: 0 frontal to 1 profile, estimated from the landmarks.
+        yaw: 0 frontal to 1 profile, estimated from the landmarks; NaN where the nose's place is not known.
         roll: degrees by which the face leans in the upright image, -180 to 180.
         brightness: mean luma of the crop, 0 to 1.
         warnings: codes with a sentence each, for what is usable but will cost likeness.

@@ -14,6 +14,7 @@ import sys
 import threading
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from multiprocessing.connection import wait
 from multiprocessing.synchronize import Barrier
 from typing import Protocol
@@ -22,8 +23,11 @@ from facemix.errors import EngineFailed
 from facemix.faces.centerface import CenterFace
 from facemix.faces.finder import FaceFinder
 from facemix.faces.look import Look, look
-from facemix.imaging.decode import DecodeLimits
+from facemix.faces.placed import Placed
+from facemix.imaging.decode import WORKING_SIDE, DecodeLimits
 from facemix.serving.pool import Pool, in_time, stand_back, stopping
+from facemix.serving.tuning import cores
+from facemix.settings import Settings
 
 # Photographs are looked at behind the event loop's and the model's back: a refusal or a batch never waits for them.
 NICE = 5
@@ -36,14 +40,16 @@ START_SECONDS = 120.0
 class Lookers(Protocol):
     """Belongs to one event loop."""
 
-    async def look(self, data: bytes, crop_size: int, *, deadline: float | None = None) -> Look:
+    async def look(
+        self, data: bytes, crop_size: int, *, placed: Placed | None = None, deadline: float | None = None
+    ) -> Look:
         """As `facemix.faces.look.look`.
 
         Args:
             deadline: on the clock of `time.monotonic`.
 
         Raises:
-            ImageError, FaceNotFound: see there.
+            ImageError, FaceNotFound, FacePlacementInvalid: see there.
             DeadlineExceeded: nobody was free before it. Stopping: after `close`.
             EngineFailed: who looked died.
         """
@@ -63,12 +69,14 @@ class ThreadLookers:
         self._decoders = threading.BoundedSemaphore(DECODERS)
         self._pool = Pool("look", threads, nice=NICE)
 
-    def look_here(self, data: bytes, crop_size: int) -> Look:
+    def look_here(self, data: bytes, crop_size: int, placed: Placed | None = None) -> Look:
         """The work itself, in the caller's thread."""
-        return look(data, self._limits, self._finder, crop_size, gate=self._decoders)
+        return look(data, self._limits, self._finder, crop_size, placed=placed, gate=self._decoders)
 
-    async def look(self, data: bytes, crop_size: int, *, deadline: float | None = None) -> Look:
-        return await self._pool.run(self.look_here, data, crop_size, deadline=deadline)
+    async def look(
+        self, data: bytes, crop_size: int, *, placed: Placed | None = None, deadline: float | None = None
+    ) -> Look:
+        return await self._pool.run(self.look_here, data, crop_size, placed, deadline=deadline)
 
     def ill(self) -> str | None:
         return None
@@ -107,11 +115,13 @@ class ProcessLookers:
                 hint="FACEMIX_ISOLATE=false looks at them in threads; the log may say more",
             ) from error
 
-    async def look(self, data: bytes, crop_size: int, *, deadline: float | None = None) -> Look:
+    async def look(
+        self, data: bytes, crop_size: int, *, placed: Placed | None = None, deadline: float | None = None
+    ) -> Look:
         for last in (False, True):
             executor = self._executor
             try:
-                seen = await self._answer(executor.submit(_look, data, crop_size, deadline))
+                seen = await self._answer(executor.submit(_look, data, crop_size, placed, deadline))
             except BrokenProcessPool as error:
                 self._replace(executor)
                 if last:
@@ -162,6 +172,21 @@ class ProcessLookers:
             raise
 
 
+def lookers_from_settings(settings: Settings) -> ThreadLookers | ProcessLookers:
+    """Who looks at photographs, as an operator's settings ask for; processes are still starting.
+
+    Raises:
+        InstallationError: see `CenterFace`.
+    """
+    limits = replace(DecodeLimits.from_settings(settings), max_side=WORKING_SIDE)
+    workers = settings.workers or cores()
+    if settings.isolate:
+        return ProcessLookers(limits, runner=settings.detector, processes=workers)
+    # Photographs, not parts of one, are what runs in parallel.
+    finder = FaceFinder(CenterFace(threads=1, runner=settings.detector))
+    return ThreadLookers(finder, limits, workers)
+
+
 # --- in the processes --------------------------------------------------------------------------------------
 
 
@@ -193,6 +218,10 @@ def _meet() -> None:
     _Here.barrier.wait(START_SECONDS)
 
 
-def _look(data: bytes, crop_size: int, deadline: float | None) -> Look:
+def _look(data: bytes, crop_size: int, placed: Placed | None, deadline: float | None) -> Look:
     # Linux's monotonic clock is the same in all processes; elsewhere it need not be.
-    return in_time(deadline if sys.platform == "linux" else None, look, (data, _Here.limits, _Here.finder, crop_size))
+    return in_time(deadline if sys.platform == "linux" else None, _look_now, (data, crop_size, placed))
+
+
+def _look_now(data: bytes, crop_size: int, placed: Placed | None) -> Look:
+    return look(data, _Here.limits, _Here.finder, crop_size, placed=placed)

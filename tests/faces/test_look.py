@@ -100,6 +100,18 @@ def test_coordinates_are_of_the_upright_photograph(finder, large, orientation):
     assert any("upright" in note for note in turned.notes)
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_coordinates_are_of_the_file_and_figures_of_what_it_is_reduced_to(finder, orientation):
+    data = files.sideways_png(portraits.head()[:240], orientation)
+    whole, reduced = (look(data, DecodeLimits(max_side=side), finder, 64) for side in (None, 150))
+    assert (whole.width, whole.height) == (reduced.width, reduced.height) == (300, 240)
+    (one,), (other,) = whole.faces, reduced.faces
+    assert np.abs(one.face.landmarks - other.face.landmarks).max() < 3
+    assert np.abs(np.array(one.face.box) - other.face.box).max() < 12
+    assert other.quality.face_pixels == pytest.approx(one.quality.face_pixels / 2, rel=0.05)
+    assert any("reduced from" in note for note in reduced.notes)
+
+
 def test_a_face_that_the_gates_refuse_is_still_shown(finder):
     (found,) = look(files.png(portraits.far_away()), LIMITS, finder, 64).faces
     assert isinstance(found.refusal, FaceTooSmall)

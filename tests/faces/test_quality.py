@@ -1,3 +1,4 @@
+import math
 import re
 
 import cv2
@@ -132,6 +133,17 @@ def test_eyes_in_one_place_count_as_a_profile(crop):
     landmarks = landmarks_of()
     landmarks[1] = landmarks[0]
     assert measure(as_face(landmarks), crop).yaw == 1.0
+
+
+def test_a_nose_that_was_not_seen_tells_nothing(crop):
+    profile = as_face(landmarks_of(shift=0.95))
+    unknown = measure(profile, crop, nose=False)
+    assert isinstance(refusal(measure(profile, crop)), FaceTooTurned)
+    assert math.isnan(unknown.yaw)
+    assert refusal(unknown) is None
+    assert unknown.warnings == measure(as_face(landmarks_of()), crop).warnings
+    small = as_face(landmarks_of(eyes=10, shift=0.95))
+    assert isinstance(refusal(measure(small, crop, nose=False)), FaceTooSmall)
 
 
 def test_darkness_warns(face, crop):

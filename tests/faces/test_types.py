@@ -12,3 +12,11 @@ LANDMARKS = np.zeros((len(LANDMARK_NAMES), 2), np.float32)
 )
 def test_the_size_is_the_geometric_mean_of_the_sides(box, size):
     assert Face(box, LANDMARKS, 1.0).size == size
+
+
+def test_a_scaled_face_is_where_it_is_in_the_larger_photograph():
+    landmarks = np.arange(10, dtype=np.float32).reshape(5, 2)
+    scaled = Face((1, 2, 3, 4), landmarks, 0.5).scaled(2, 0.5)
+    assert (scaled.box, scaled.score) == ((2, 1, 6, 2), 0.5)
+    np.testing.assert_array_equal(scaled.landmarks, landmarks * np.float32([2, 0.5]))
+    assert scaled.landmarks.dtype == np.float32

@@ -12,13 +12,23 @@ from files import png, text_named_jpg
 from looking import here
 from portraits import cat, crowd, far_away, head
 
-from facemix.errors import DeadlineExceeded, EngineFailed, FaceNotFound, FaceTooSmall, ImageUnsupported, Stopping
+from facemix.errors import (
+    DeadlineExceeded,
+    EngineFailed,
+    FaceNotFound,
+    FacePlacementInvalid,
+    FaceTooSmall,
+    ImageUnsupported,
+    Stopping,
+)
+from facemix.faces.placed import Placed
 from facemix.imaging.decode import WORKING_SIDE, DecodeLimits
 from facemix.serving import lookers as module
 from facemix.serving.lookers import ProcessLookers
 
 LIMITS = DecodeLimits(max_side=WORKING_SIDE)
 HEAD, CROWD, CAT = png(head()), png(crowd()), png(cat())
+PLACED = Placed((123.0, 103.0), (168.0, 104.0), (143.0, 144.5))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +52,7 @@ def same(first, second):
     )
     for one, other in zip(first.faces, second.faces, strict=True):
         np.testing.assert_array_equal(one.crop, other.crop)
-        assert one.quality == other.quality
+        np.testing.assert_equal(vars(one.quality), vars(other.quality))  # NaN equals itself there
         assert repr(one.refusal) == repr(other.refusal)
 
 
@@ -54,6 +64,37 @@ def test_processes_see_what_threads_see(apart, finder, photo):
         return await asyncio.gather(apart.look(photo, 64), near.look(photo, 64))
 
     same(*asyncio.run(both()))
+    near.close()
+
+
+@pytest.mark.parametrize("photo", [HEAD, CAT])
+def test_a_placed_face_is_the_only_one_whoever_looks(apart, finder, photo):
+    near = here(finder, LIMITS)
+
+    async def both():
+        return await asyncio.gather(*(one.look(photo, 64, placed=PLACED) for one in (apart, near)))
+
+    far, close = asyncio.run(both())
+    same(far, close)
+    (found,) = far.faces
+    np.testing.assert_array_equal(found.face.landmarks, PLACED.landmarks())
+    near.close()
+
+
+def test_a_face_placed_where_none_can_be_is_refused_whoever_looks(apart, finder):
+    near = here(finder, LIMITS)
+    for lookers in (apart, near):
+        with pytest.raises(FacePlacementInvalid, match="300 x 300") as caught:
+            asyncio.run(lookers.look(HEAD, 64, placed=Placed((10, 10), (900, 10), (20, 30))))
+        assert caught.value.details["right_eye"] == [900, 10]
+    near.close()
+
+
+def test_a_deadline_that_has_passed_spares_the_look_at_a_placed_face(apart, finder):
+    near = here(finder, LIMITS)
+    for lookers in (apart, near):
+        with pytest.raises(DeadlineExceeded):
+            asyncio.run(lookers.look(HEAD, 64, placed=PLACED, deadline=time.monotonic() - 1))
     near.close()
 
 
