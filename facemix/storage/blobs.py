@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -20,6 +20,9 @@ from obstore import exceptions
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
 
 from facemix.errors import ConfigError, RecordMissing, RequestInvalid, StorageFull, StorageUnavailable
+
+if TYPE_CHECKING:
+    from facemix.settings import Settings
 
 BLOB_FOLDER = "blobs"
 _GROUP = re.compile(r"[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{1,64}){0,7}\Z")
@@ -57,11 +60,17 @@ def default_url(data_dir: Path) -> str:
     return (data_dir.expanduser().absolute() / BLOB_FOLDER).as_uri()
 
 
+def blob_name(group: str, data: bytes) -> str:
+    """The name that `BlobStore.put` gives to the bytes. Raises `RequestInvalid` for a malformed group."""
+    return f"{_checked_group(group)}/{hashlib.sha256(data).hexdigest()}"
+
+
 class BlobStore:
     """Thread-safe; nothing is connected before the first call."""
 
-    def __init__(self, store: ObjectStore) -> None:
-        self._store = store
+    def __init__(self, store: ObjectStore, folder: Path | None = None) -> None:
+        """folder: where the store's files lie, if it has any."""
+        self._store, self._folder = store, folder
 
     @classmethod
     def open(cls, url: str, s3: S3Options | None = None) -> BlobStore:
@@ -75,7 +84,8 @@ class BlobStore:
         if parts.scheme == "memory":
             return cls(MemoryStore())
         if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path.startswith("/"):
-            return cls(_local(Path(unquote(parts.path))))
+            folder = Path(unquote(parts.path))
+            return cls(_local(folder), folder)
         if parts.scheme == "s3" and parts.netloc:
             return cls(_s3(url, s3 or S3Options()))
         raise ConfigError(f"{parts.scheme or 'no scheme'}: not a blob store that facemix knows", hint=_HINT)
@@ -90,7 +100,7 @@ class BlobStore:
             RequestInvalid: the group is malformed.
             StorageFull, StorageUnavailable: the store refused.
         """
-        name = f"{_checked_group(group)}/{hashlib.sha256(data).hexdigest()}"
+        name = blob_name(group, data)
         with _blob_errors():
             obstore.put(self._store, name, data)
         return name
@@ -121,9 +131,17 @@ class BlobStore:
         Raises:
             StorageUnavailable: the store refused.
         """
-        with _blob_errors(), suppress(FileNotFoundError, RecordMissing):
+        try:
             _checked_name(name)
+        except RecordMissing:
+            return
+        with _blob_errors(), suppress(FileNotFoundError):
             obstore.delete(self._store, name)
+        if self._folder is not None:
+            # The group's own folder, if this was its last blob. Not those above it, as the library would do: it
+            # fails where one of them goes just while it makes another group's in it.
+            with suppress(OSError):
+                (self._folder / name).parent.rmdir()
 
     def list(self, group: str | None = None) -> Iterator[BlobInfo]:
         """Every blob of the group and of the groups below it (None: of the store), in no particular order.
@@ -138,6 +156,22 @@ class BlobStore:
                 for found in chunk:
                     if _NAME.match(found["path"]):
                         yield BlobInfo(found["path"], found["size"], found["last_modified"].astimezone(UTC))
+
+
+def open_blobs(settings: Settings) -> BlobStore:
+    """The store that the settings name.
+
+    Raises:
+        ConfigError, StorageUnavailable: see `BlobStore.open`.
+    """
+    secret = settings.s3_secret_access_key
+    options = S3Options(
+        endpoint=settings.s3_endpoint,
+        region=settings.s3_region,
+        access_key_id=settings.s3_access_key_id,
+        secret_access_key=None if secret is None else secret.get_secret_value(),
+    )
+    return BlobStore.open(settings.blob_url or default_url(settings.data_dir), options)
 
 
 def _local(folder: Path) -> LocalStore:

@@ -1,6 +1,7 @@
 """The tables, as the newest migration leaves them; a test compares the two on both databases.
 
-No column holds an address, a file name, an image or a latent.
+No column holds an address, a file name or a photograph. Latents stand in recipes that somebody chose to save, and on
+the shelf where the operator keeps it here; `docs/storage.md` says more.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Double,
+    Index,
     Integer,
+    LargeBinary,
     MetaData,
     Named,
     String,
@@ -56,7 +59,7 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 class RecipeColumns(TypedColumns):
-    """`recipe` is the recipe's JSON text; `expires_at` null means never."""
+    """`recipe` is the recipe's JSON text; `expires_at` null means never; `picture` is the name of a blob."""
 
     id = Column(String(16), primary_key=True)
     recipe: Named[str] = Column(Text)
@@ -64,6 +67,7 @@ class RecipeColumns(TypedColumns):
     delete_token_hash: Named[str] = Column(String(64))
     created_at: Named[datetime] = Column(UtcTime)
     expires_at: Named[datetime | None] = Column(UtcTime, index=True)
+    picture: Named[str | None] = Column(Text)
 
 
 class LedgerColumns(TypedColumns):
@@ -95,6 +99,20 @@ class KeyColumns(TypedColumns):
     revoked_at: Named[datetime | None] = Column(UtcTime)
 
 
+class ShelfColumns(TypedColumns):
+    """`owner` is the name of an API key; null means that whoever has the id may have the thing."""
+
+    id = Column(String(64), primary_key=True)
+    kind: Named[str] = Column(String(32))
+    owner: Named[str | None] = Column(String(64))
+    data: Named[bytes] = Column(LargeBinary)
+    note: Named[str] = Column(Text)
+    created_at: Named[datetime] = Column(UtcTime)
+    expires_at: Named[datetime] = Column(UtcTime, index=True)
+
+
 recipes = Table("recipes", metadata, RecipeColumns)
 ledger = Table("ledger", metadata, LedgerColumns)
 keys = Table("keys", metadata, KeyColumns, CheckConstraint("requests_per_minute > 0", name="rate_positive"))
+shelf = Table("shelf", metadata, ShelfColumns)
+Index("ix_shelf_owner", shelf.c.owner, shelf.c.kind, shelf.c.created_at, shelf.c.id)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from facemix.storage.database import Database
-from facemix.storage.tables import metadata
+from facemix.storage.tables import metadata, shelf
 
 BATCH = 1000  # rows in memory, and in one transaction
+SHELF_BATCH = 16  # of things that may be megabytes each
 
 
 def transfer(source: Database, target: Database) -> dict[str, int]:
@@ -21,7 +22,8 @@ def transfer(source: Database, target: Database) -> dict[str, int]:
     for table in metadata.sorted_tables:
         copied[table.name] = 0
         with source.reading() as connection:
-            rows = connection.execution_options(yield_per=BATCH).execute(table.select())
+            size = SHELF_BATCH if table is shelf else BATCH
+            rows = connection.execution_options(yield_per=size).execute(table.select())
             for batch in rows.mappings().partitions():
                 target.insert_missing(table, [dict(row) for row in batch])
                 copied[table.name] += len(batch)

@@ -64,7 +64,7 @@ def database(request):
     if request.param == "postgres":
         shared = request.getfixturevalue("_shared_postgres")
         with shared.writing() as connection:
-            connection.exec_driver_sql("TRUNCATE recipes, ledger, keys")
+            connection.exec_driver_sql("TRUNCATE recipes, ledger, keys, shelf")
         yield shared
     else:
         with Database.open(request.getfixturevalue("sqlite_url")) as opened:

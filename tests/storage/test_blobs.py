@@ -5,7 +5,8 @@ import pytest
 from small_disk import fill, small_disk
 
 from facemix.errors import ConfigError, RecordMissing, RequestInvalid, StorageFull, StorageUnavailable
-from facemix.storage.blobs import BlobStore, S3Options, default_url
+from facemix.settings import Settings
+from facemix.storage.blobs import BlobStore, S3Options, blob_name, default_url, open_blobs
 
 DATA = bytes(range(256))
 ABSENT = "faces/" + "0" * 64
@@ -46,6 +47,33 @@ def test_what_is_deleted_is_gone_and_may_be_deleted_again(store):
     with pytest.raises(RecordMissing):
         store.get(name)
     assert store.get(other) == b"2"
+
+
+def test_a_group_without_blobs_leaves_no_folder_and_a_wrong_name_takes_none(tmp_path):
+    store = BlobStore.open((tmp_path / "blobs").as_uri())
+    first, second = store.put("recipes/a", b"1"), store.put("recipes/a", b"2")
+    store.delete(first)
+    assert store.get(second) == b"2"
+    store.delete(second)
+    assert not (tmp_path / "blobs" / "recipes" / "a").exists()
+    (tmp_path / "empty").mkdir()
+    for name in (f"../empty/{'0' * 64}", "../empty/x", f"recipes/../../empty/{'0' * 64}"):
+        store.delete(name)
+    assert (tmp_path / "empty").exists()
+
+
+def test_the_name_is_known_before_the_blob_is_stored(store):
+    assert blob_name("a/b", DATA) == store.put("a/b", DATA)
+    with pytest.raises(RequestInvalid):
+        blob_name("..", DATA)
+
+
+def test_the_settings_name_the_store(tmp_path):
+    name = open_blobs(Settings(data_dir=tmp_path / "data")).put("a", DATA)
+    assert (tmp_path / "data" / "blobs" / name).read_bytes() == DATA
+    open_blobs(Settings(data_dir=tmp_path / "no", blob_url=(tmp_path / "other").as_uri())).put("a", DATA)
+    assert (tmp_path / "other" / name).exists()
+    assert not (tmp_path / "no").exists()
 
 
 @pytest.mark.parametrize("name", [ABSENT, "", "x", "0" * 64, f"../{'0' * 64}", f"a//{'0' * 64}", f"a\0/{'0' * 64}"])

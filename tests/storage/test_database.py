@@ -8,6 +8,8 @@ from facemix.storage.database import Database
 from facemix.storage.ledger import Ledger
 from facemix.storage.tables import keys, ledger, recipes
 
+NEWEST = "0003"
+
 
 def key_row(noon, name):
     return {"name": name, "secret_hash": name * 64, "created_at": noon}
@@ -23,11 +25,11 @@ def test_check_names_kind_version_and_schema(database):
     assert kind in ("SQLite", "PostgreSQL")
     assert version[0].isdigit()
     assert report.location == database.location
-    assert report.schema == "0001"
+    assert report.schema == NEWEST
 
 
 def test_check_refuses_a_database_that_was_not_upgraded(empty):
-    with pytest.raises(StorageUnavailable, match="not '0001'"):
+    with pytest.raises(StorageUnavailable, match=f"not '{NEWEST}'"):
         empty.check()
 
 

@@ -42,7 +42,7 @@ def test_an_empty_database_gets_every_table_once(empty):
     assert upgrade(empty.engine)
     found, newest = revisions(empty.engine)
     assert found == newest
-    assert tables(empty) == {"recipes", "ledger", "keys", "alembic_version"}
+    assert tables(empty) == {"recipes", "ledger", "keys", "shelf", "alembic_version"}
     assert not upgrade(empty.engine)
 
 

@@ -6,7 +6,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import insert, select
 from sqlalchemy.exc import StatementError
 
-from facemix.storage.tables import ledger, metadata, recipes
+from facemix.storage.tables import ledger, metadata, recipes, shelf
 
 
 def recipe_row(**given):
@@ -30,6 +30,10 @@ def test_the_ledger_has_no_column_for_who_or_what():
         *("id", "request_id", "at", "route", "status", "error_code", "model_id", "key_name"),
         *("frames_encoded", "frames_decoded", "device_seconds", "milliseconds", "bytes_in", "bytes_out"),
     }
+
+
+def test_the_shelf_has_no_column_for_who_or_what_but_the_key():
+    assert {column.name for column in shelf.c} == {"id", "kind", "owner", "data", "note", "created_at", "expires_at"}
 
 
 def test_an_instant_comes_back_in_utc_to_the_microsecond(database, noon):

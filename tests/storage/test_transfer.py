@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from facemix.storage import transfer as module
+from facemix.storage.blobs import BlobStore
 from facemix.storage.database import Database
+from facemix.storage.database_shelf import DatabaseShelf
 from facemix.storage.keys import KeyStore
 from facemix.storage.ledger import Ledger
 from facemix.storage.recipes import RecipeStore
@@ -30,13 +32,19 @@ def test_everything_works_the_same_in_the_other_database(pair, row, noon, monkey
     monkeypatch.setattr(module, "BATCH", 2)
     source, target = pair
     secret = KeyStore(source).create("a", 60, now=noon)
-    saved = RecipeStore(source).save("{}", model_weights="0" * 64, expires_at=None, now=noon)
+    monkeypatch.setattr(module, "SHELF_BATCH", 2)
+    blobs = BlobStore.open("memory:///")
+    saved = RecipeStore(source, blobs).save("{}", model_weights="0" * 64, expires_at=None, picture=b"\x89PNG", now=noon)
+    old, new = (DatabaseShelf(one, 2**24) for one in pair)
+    things = [old.put("face", bytes(range(256)), owner="a", seconds=600, note="ü") for _ in range(3)]
     Ledger(source).append_many([row(bytes_in=number) for number in range(5)])
-    assert transfer(source, target) == {"recipes": 1, "ledger": 5, "keys": 1}
+    assert transfer(source, target) == {"recipes": 1, "ledger": 5, "keys": 1, "shelf": 3}
     assert KeyStore(target).find(secret) == KeyStore(source).find(secret)
-    assert RecipeStore(target).get(saved.id) == RecipeStore(source).get(saved.id)
+    assert RecipeStore(target, blobs).get(saved.id) == RecipeStore(source, blobs).get(saved.id)
+    assert RecipeStore(target, blobs).picture(saved.id) == b"\x89PNG"
+    assert [new.get("face", thing.id, owner="a") for thing in things] == things
     assert Ledger(target).totals() == Ledger(source).totals()
-    RecipeStore(target).delete(saved.id, saved.delete_token)
+    RecipeStore(target, blobs).delete(saved.id, saved.delete_token)
 
 
 def test_a_second_copy_adds_what_is_new(pair, row):
