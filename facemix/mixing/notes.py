@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:  # they bring torch, and a front before replicas has no use for it
+    import torch
 
-from facemix.mixing.attributes import AttributeReader
-from facemix.vae.directions import Attribute, AttributesCard
+    from facemix.mixing.attributes import AttributeReader
+    from facemix.vae.directions import Attribute, AttributesCard
 
 # By so many steps must a reading lie beyond every parent's: less is within what a probe misses anyway.
 _MARGIN = 0.5
@@ -51,7 +53,7 @@ def edit_notes(
     face that the model knows lies so far out, and no parent does.
 
     Args:
-        parents: (N, Z), N at least 1.
+        parents: (N, Z), those that have a weight; N at least 1.
         z: (Z,), the mix of them after the edit.
         moved: values by attribute, as in `facemix.mixing.attributes.apply`; without any there are no notes.
     """

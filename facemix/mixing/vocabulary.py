@@ -12,12 +12,15 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from facemix.errors import RecipeInvalid
 from facemix.mixing.notes import Note
 from facemix.mixing.recipe import MOST_MOVED
 from facemix.mixing.words import FILLERS, MODIFIERS, WORDS, Word
-from facemix.vae.directions import AttributeDirections
+
+if TYPE_CHECKING:  # it brings torch, and a front before replicas has no use for it
+    from facemix.vae.directions import AttributeDirections
 
 LONGEST = 2000  # characters of a prompt
 _SHOWN = 60  # characters of a term that are repeated in an answer
