@@ -107,6 +107,12 @@ class FaceChoiceInvalid(FaceError):
     code, title = "face_choice_invalid", "There is no such face in the photo"
 
 
+class FacePlacementInvalid(FaceError):
+    """Eyes and mouth were placed by hand where no face can have them."""
+
+    code, title = "face_placement_invalid", "The eyes and the mouth cannot be there"
+
+
 class FaceTooSmall(FaceError):
     code, title = "face_too_small", "The face is too small"
 
@@ -160,6 +166,18 @@ class KeyUnknown(RequestInvalid):
     """The key in the Authorization header was never given out, or has been revoked."""
 
     code, status, title = "key_unknown", 401, "The key is not known"
+
+
+class IdempotencyMismatch(RequestInvalid):
+    """The idempotency key came with another request before."""
+
+    code, status, title = "idempotency_mismatch", 422, "The idempotency key belongs to another request"
+
+
+class IdempotencyInFlight(RequestInvalid):
+    """The first request with this idempotency key is still being worked on."""
+
+    code, status, title = "idempotency_in_flight", 409, "The same request is being worked on"
 
 
 class HeaderTimeout(RequestInvalid):
@@ -265,6 +283,24 @@ class RecordMissing(FacemixError):
     """It was never stored, has expired, or was deleted."""
 
     code, status, exit_code, title = "record_missing", 404, 2, "There is no such record"
+
+
+class FaceGone(RecordMissing):
+    """A face that was uploaded earlier is not kept any more, or belongs to another key."""
+
+    code, title = "face_gone", "The face is not kept any more"
+
+
+class JobGone(RecordMissing):
+    """A job was never started, has expired, was deleted, or belongs to another key."""
+
+    code, title = "job_gone", "There is no such job"
+
+
+class JobUnfinished(FacemixError):
+    """The result of a job was asked for that has not ended, or not well."""
+
+    code, status, exit_code, title = "job_unfinished", 409, 2, "The job has no result"
 
 
 class Internal(FacemixError):

@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     allow_avif: bool = Field(False, description="accept AVIF photographs")
     max_parents: int = Field(8, ge=2, le=32, description="most faces in one recipe")
     max_steps: int = Field(65, ge=2, le=257, description="most frames in one strip")
+    max_cells: int = Field(64, ge=4, le=1024, description="most faces in one grid")
+    max_frames: int = Field(600, ge=2, le=3600, description="most frames of one animation")
+    max_jobs: int = Field(16, ge=0, le=10_000, description="most jobs that wait while one is worked on")
     max_queue: int = Field(
         256, ge=1, le=65536, description="most frames worked on or waiting; requests beyond are answered 503"
     )
@@ -83,7 +86,9 @@ class Settings(BaseSettings):
         "600/minute", description="requests for work of one address, as 10/second;600/minute; none means no limit"
     )
     rate_per_key: str = Field("3000/minute", description="the same of one API key; a key may have a limit of its own")
-    rate_samples: str = Field("1800/minute", description="requests for sample faces of one address or key")
+    rate_samples: str = Field(
+        "1800/minute", description="requests for sample faces, and others that cost little, of one address or key"
+    )
     data_dir: Path = Field(
         Path("~/.local/share/facemix"), description="folder of the database, unless FACEMIX_DATABASE_URL names one"
     )
@@ -91,16 +96,35 @@ class Settings(BaseSettings):
         None, description="as postgresql+psycopg://user@host/facemix; empty means SQLite in the data folder"
     )
     blob_url: str | None = Field(
-        None, description="blob store, as s3://bucket/prefix; empty means the data folder; nothing is kept in it yet"
+        None, description="where pictures of saved recipes are, as s3://bucket/prefix; empty means the data folder"
     )
     s3_endpoint: str | None = Field(None, description="endpoint of an S3-compatible store; empty means Amazon's")
     s3_region: str | None = Field(None, description="region of the S3 store")
     s3_access_key_id: str | None = Field(None, description="access key; empty means the usual AWS places")
     s3_secret_access_key: SecretStr | None = Field(None, description="secret of the access key")
+    keep: Literal["memory", "database"] = Field(
+        "memory",
+        description="where faces, jobs and answers are kept until they expire; several replicas take the database",
+    )
+    keep_bytes: int = Field(
+        64 * MEBIBYTE, ge=MEBIBYTE, description="most bytes of these in all; of whoever holds the most the first to expire go"
+    )
+    face_seconds: float = Field(
+        3600, gt=0, le=30 * 86400, description="how long an uploaded face may be mixed by its id"
+    )
+    job_seconds: float = Field(
+        900, gt=0, le=30 * 86400, description="how long the result of a job is kept after it is done"
+    )
+    link_days: int = Field(
+        365, ge=0, le=36500, description="how long a saved recipe may live, in days; 0 lets it live for ever"
+    )
     ledger: bool = Field(
         True,
         description="write one row per request to the database: what it cost and whose key, "
         "never an address, a file name or a face",
+    )
+    ledger_days: int = Field(
+        400, ge=0, le=36500, description="for how long these rows are kept, in days; 0 means for ever"
     )
     metrics: bool = Field(True, description="answer GET /metrics with figures for Prometheus")
     otlp_endpoint: str | None = Field(

@@ -113,9 +113,9 @@ class AppClient:
 
 
 @contextmanager
-def running(factory=FakeMixer, *, wait: bool = True, accounts=None, **settings):
+def running(factory=FakeMixer, *, wait: bool = True, accounts=None, stores=None, **settings):
     """The application between start and stop; `wait` until the mixer is there."""
-    app = create_app(Settings(**settings), lambda observer: factory(), accounts)
+    app = create_app(Settings(**settings), lambda observer: factory(), accounts, stores)
     with ExitStack() as stack:
         portal = stack.enter_context(start_blocking_portal())
         stack.enter_context(portal.wrap_async_context_manager(app.router.lifespan_context(app)))
@@ -157,3 +157,20 @@ def files(**photos: bytes) -> dict:
 def opened(content: bytes) -> np.ndarray:
     with Image.open(BytesIO(content)) as image:
         return np.asarray(image.convert("RGB"))
+
+
+def problem(response, status: int, code: str, where: str | None = None) -> dict:
+    """Asserts that an answer is a complete problem document."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body = response.json()
+    assert body["status"] == status
+    assert body["code"] == code
+    assert body["where"] == where
+    assert body["type"] == f"/problems/{code}"
+    assert body["title"]
+    assert body["detail"]
+    assert body["hint"]
+    assert body["request_id"] == response.headers["x-request-id"]
+    assert body["request_id"] in body["instance"]
+    return body

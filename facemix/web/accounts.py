@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from anyio import CapacityLimiter, to_thread
@@ -11,6 +12,7 @@ from cachetools import TTLCache
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facemix.serving.types import Cost
+from facemix.web.jobs import Ended
 from facemix.web.rates import Sender
 from facemix.web.routes import CLIENT_LEFT, PROBES, known_method, route_template
 
@@ -108,7 +110,8 @@ class Accounts:
 
         self._database = database
         self._keys = KeyStore(database)
-        self._writer = LedgerWriter(Ledger(database)) if ledger else None
+        self._ledger = Ledger(database)
+        self._writer = LedgerWriter(self._ledger) if ledger else None
         # A database is not asked for every request.
         self._known: TTLCache[str, Sender | None] = TTLCache(KEYS_REMEMBERED, KEY_SECONDS)
         # Threads of their own: a database that hangs must not hold those that files and pages are read in.
@@ -119,9 +122,38 @@ class Accounts:
         if self._writer is not None:
             self._writer.add(row)
 
+    def add_job(self, ended: Ended) -> None:
+        """Queues a row for a job that has ended; the request that started it has one of its own."""
+        from facemix.storage.ledger import LedgerRow
+
+        self.add(
+            LedgerRow(
+                request_id=ended.id,
+                route=f"JOB {ended.kind}",
+                status=ended.status,
+                error_code=ended.error_code,
+                model_id=ended.model,
+                key_name=ended.owner,
+                frames_encoded=ended.cost.frames_encoded,
+                frames_decoded=ended.cost.frames_decoded,
+                device_seconds=ended.cost.device_seconds,
+                milliseconds=ended.milliseconds,
+                bytes_in=0,
+                bytes_out=ended.bytes_out,
+            )
+        )
+
     def ledger_state(self) -> LedgerState | None:
         """How the writing goes, None where it is switched off."""
         return None if self._writer is None else self._writer.state()
+
+    def prune(self, older_than: datetime) -> int:
+        """Deletes the rows from before that time; how many they were. Waits for the database.
+
+        Raises:
+            StorageFull, StorageUnavailable: the database refused.
+        """
+        return self._ledger.prune(older_than)
 
     async def sender_of(self, secret: str) -> Sender | None:
         """Whose key has that secret; None for a secret that no living key has.

@@ -3,50 +3,38 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import BaseModel
 from starlette.responses import Response
 
 from facemix.errors import EngineFailed
 from facemix.imaging.encode import MediaType, encode_image
-from facemix.serving.types import Cost, FoundPhoto, MixResult, PhotoInput, StripResult
+from facemix.serving.types import MixResult, StripResult
 from facemix.web import openapi
+from facemix.web.answers import JSON, json_answer, timing
 from facemix.web.card import card_licence, card_limitations
-from facemix.web.inputs import MixInput, StripInput, read_mix, read_photo, read_strip
-from facemix.web.negotiation import negotiate
+from facemix.web.inputs import MixInput, StripInput, read_mix, read_strip
+from facemix.web.mixes import frames_of_mix, mix_wanted, strip_wanted
+from facemix.web.negotiation import known_copy, negotiate
+from facemix.web.parents import frames_of
 from facemix.web.problems import jsonable, request_id
-from facemix.web.reports import embed, face_reports, frame_sheet, model_name, parent_report, server_timing
+from facemix.web.reports import embed, frame_sheet, model_name, parent_reports
 from facemix.web.schemas import (
-    FacesResponse,
     Health,
     MixResponse,
     ModelResponse,
-    PhotoReport,
+    Note_,
     Readiness,
     StripResponse,
 )
 from facemix.web.state import MixerLike, ServerState
-from facemix.web.work import charge, do_work, frames_of, mix_wanted
+from facemix.web.work import charge, do_work
 
-JSON = "application/json"
 IMAGE_TYPES = openapi.IMAGE_TYPES
 SAMPLE_TYPES = ("image/webp", "image/png", "image/jpeg")
 
 router = APIRouter(default_response_class=Response)
-
-
-def _json(body: BaseModel, **headers: str) -> Response:
-    return Response(body.model_dump_json().encode(), media_type=JSON, headers=headers)
-
-
-def _ok(description: str, model: type[BaseModel], content: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {
-        "description": description,
-        "content": {JSON: openapi.json_content(model), **(content or {})},
-        "headers": {"X-Request-Id": openapi.REQUEST_ID_HEADER},
-    }
 
 
 # --- mixing ------------------------------------------------------------------------------------------------
@@ -61,7 +49,7 @@ def _ok(description: str, model: type[BaseModel], content: dict[str, Any] | None
     openapi_extra=openapi.MIX_BODY,
     responses={
         200: {
-            **_ok("The mix.", MixResponse, openapi.image_content()),
+            **openapi.ok("The mix.", MixResponse, openapi.image_content()),
             "headers": {"X-Request-Id": openapi.REQUEST_ID_HEADER, "X-Facemix-Model": openapi.MODEL_HEADER},
         },
         406: openapi.NOT_ACCEPTABLE,
@@ -73,14 +61,14 @@ async def mix(request: Request) -> Response:
     media_type = negotiate(request.headers.get("accept"), (JSON, *IMAGE_TYPES))
 
     async def work(mixer: MixerLike, wanted: MixInput, deadline: float) -> Response:
-        result = await mix_wanted(mixer, wanted, deadline)
+        result = await mix_wanted(request, mixer, wanted, deadline)
         charge(request, mixer, result.cost, result.stage_ms)
         return await mixer.write(_mix_file, mixer, wanted, result, media_type, request)
 
     return await do_work(
         request,
         lambda: read_mix(request, state.settings),
-        lambda wanted: frames_of(wanted.parents, 1),
+        frames_of_mix,
         work,
     )
 
@@ -92,22 +80,18 @@ def _mix_file(
     started = time.perf_counter()
     if media_type != JSON:
         content = encode_image(result.image, media_type)
-        return Response(content, media_type=media_type, headers=headers | _timing(result.stage_ms, started))
+        return Response(content, media_type=media_type, headers=headers | timing(result.stage_ms, started))
     body = MixResponse(
         request_id=request_id(request),
         model=model_name(mixer.model),
         recipe=result.recipe,
-        faces=[parent_report(used, given) for used, given in zip(result.parents, wanted.parents, strict=True)],
+        faces=parent_reports(result.parents, result.recipe),
+        notes=[Note_(code=note.code, message=note.message) for note in result.notes],
         image=embed(result.image, wanted.image_format),
     )
-    response = _json(body, **headers)
-    response.headers.update(_timing(result.stage_ms, started))
+    response = json_answer(body, headers)
+    response.headers.update(timing(result.stage_ms, started))
     return response
-
-
-def _timing(stage_ms: dict[str, float], writing_since: float) -> dict[str, str]:
-    stage_ms["write"] = (time.perf_counter() - writing_since) * 1000
-    return {"Server-Timing": server_timing(stage_ms)}
 
 
 @router.post(
@@ -119,7 +103,7 @@ def _timing(stage_ms: dict[str, float], writing_since: float) -> dict[str, str]:
     openapi_extra=openapi.STRIP_BODY,
     responses={
         200: {
-            **_ok("The frames.", StripResponse),
+            **openapi.ok("The frames.", StripResponse),
             "headers": {"X-Request-Id": openapi.REQUEST_ID_HEADER, "X-Facemix-Model": openapi.MODEL_HEADER},
         },
         406: openapi.NOT_ACCEPTABLE,
@@ -131,21 +115,14 @@ async def strip(request: Request) -> Response:
     negotiate(request.headers.get("accept"), (JSON,))
 
     async def work(mixer: MixerLike, wanted: StripInput, deadline: float) -> Response:
-        result = await mixer.strip(
-            *wanted.parents,
-            steps=wanted.steps,
-            interpolation=wanted.interpolation,
-            vividness=wanted.vividness,
-            seed=wanted.seed,
-            deadline=deadline,
-        )
+        result = await strip_wanted(request, mixer, wanted, deadline)
         charge(request, mixer, result.cost, result.stage_ms)
         return await mixer.write(_strip_file, mixer, wanted, result, request)
 
     return await do_work(
         request,
         lambda: read_strip(request, state.settings),
-        lambda wanted: frames_of(wanted.parents, wanted.steps),
+        lambda wanted: frames_of(wanted.parents, wanted.steps * wanted.wanted.edits.pictures),
         work,
     )
 
@@ -156,50 +133,16 @@ def _strip_file(mixer: MixerLike, wanted: StripInput, result: StripResult, reque
         request_id=request_id(request),
         model=model_name(mixer.model),
         recipe=result.recipes[len(result.recipes) // 2],
-        faces=[parent_report(used, given) for used, given in zip(result.parents, wanted.parents, strict=True)],
+        faces=parent_reports(result.parents, result.recipes[0]),
         weights=list(result.weights),
         frames=frame_sheet(result.frames),
     )
-    response = _json(body, **{"X-Facemix-Model": str(mixer.model)})
-    response.headers.update(_timing(result.stage_ms, started))
+    response = json_answer(body, {"X-Facemix-Model": str(mixer.model)})
+    response.headers.update(timing(result.stage_ms, started))
     return response
 
 
-# --- faces and samples -------------------------------------------------------------------------------------
-
-
-@router.post(
-    "/api/v1/faces",
-    tags=["faces"],
-    summary="Find the faces of a photo",
-    description="All faces, largest first, with what the quality gates say of each.",
-    openapi_extra=openapi.FACES_BODY,
-    responses={
-        200: _ok("The faces; never an empty list.", FacesResponse),
-        406: openapi.NOT_ACCEPTABLE,
-        **openapi.UPLOAD_ERRORS,
-    },
-)
-async def faces(request: Request) -> Response:
-    state = ServerState.of(request)
-    negotiate(request.headers.get("accept"), (JSON,))
-
-    async def work(mixer: MixerLike, photo: PhotoInput, deadline: float) -> Response:
-        found = await mixer.find_faces(photo, deadline=deadline)
-        charge(request, mixer, Cost())
-        return await mixer.write(_faces_file, found, request)
-
-    return await do_work(request, lambda: read_photo(request, state.settings), lambda photo: 1, work)
-
-
-def _faces_file(found: FoundPhoto, request: Request) -> Response:
-    body = FacesResponse(
-        request_id=request_id(request),
-        image=PhotoReport(width=found.width, height=found.height, notes=list(found.notes)),
-        count=len(found.faces),
-        faces=face_reports(found, request),
-    )
-    return _json(body)
+# --- samples ---------------------------------------------------------------------------------------------
 
 
 @router.get(
@@ -244,8 +187,7 @@ async def sample(
         "X-Facemix-Model": str(mixer.model),
         "Vary": "Accept",
     }
-    known = [item.strip().removeprefix("W/") for item in request.headers.get("if-none-match", "").split(",")]
-    if tag in known or "*" in known:
+    if known_copy(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     content = await state.sample_file(
         number, seed, media_type, lambda drawn: charge(request, mixer, drawn.cost, drawn.stage_ms)
@@ -261,9 +203,8 @@ async def sample(
     tags=["model"],
     summary="Which model answers",
     responses={
-        200: _ok("Its identity, its card and its terms.", ModelResponse),
-        500: openapi.INTERNAL,
-        503: openapi.UNAVAILABLE,
+        200: openapi.ok("Its identity, its card and its terms.", ModelResponse),
+        **openapi.LOOK_ERRORS,
     },
 )
 async def model(request: Request) -> Response:
@@ -275,31 +216,31 @@ async def model(request: Request) -> Response:
         limitations=card_limitations(mixer.card),
         card=jsonable(mixer.card),
     )
-    return _json(body, **{"X-Facemix-Model": str(mixer.model)})
+    return json_answer(body, {"X-Facemix-Model": str(mixer.model)})
 
 
 @router.get(
     "/healthz",
     tags=["server"],
     summary="Whether the process lives, and the thread that runs the model",
-    responses={200: _ok("They do.", Health), 503: openapi.UNHEALTHY},
+    responses={200: openapi.ok("They do.", Health), 503: openapi.UNHEALTHY},
 )
 async def healthz(request: Request) -> Response:
     _refuse_if_ill(ServerState.of(request))
-    return _json(Health(status="ok"))
+    return json_answer(Health(status="ok"))
 
 
 @router.get(
     "/readyz",
     tags=["server"],
     summary="Whether the model is loaded and warm",
-    responses={200: _ok("It is.", Readiness), 503: openapi.UNAVAILABLE},
+    responses={200: openapi.ok("It is.", Readiness), 503: openapi.UNAVAILABLE},
 )
 async def readyz(request: Request) -> Response:
     state = ServerState.of(request)
     mixer = state.mixer()
     _refuse_if_ill(state)
-    return _json(Readiness(status="ready", model=model_name(mixer.model)))
+    return json_answer(Readiness(status="ready", model=model_name(mixer.model)))
 
 
 def _refuse_if_ill(state: ServerState) -> None:

@@ -7,8 +7,9 @@ beyond the cap, a broken body.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -18,6 +19,7 @@ from facemix.errors import ImageTooLarge, MediaTypeUnsupported, RequestInvalid
 
 MAX_FIELD_BYTES = 1024
 MAX_HEADER_BYTES = 8 * 1024
+_NONE: Mapping[str, int] = MappingProxyType({})
 _MISSING = "write the body as multipart/form-data; curl does so for -F face_a=@photo.jpg"
 
 
@@ -32,9 +34,11 @@ class Form:
 class _Reader:
     """Callbacks of the push parser. Raises from inside them; the parser lets that through."""
 
-    def __init__(self, files: Collection[str], fields: Collection[str], max_file_bytes: int) -> None:
+    def __init__(
+        self, files: Collection[str], fields: Collection[str], max_file_bytes: int, long_fields: Mapping[str, int]
+    ) -> None:
         self.known_files, self.known_fields = files, fields
-        self.max_file_bytes = max_file_bytes
+        self.max_file_bytes, self.long_fields = max_file_bytes, long_fields
         self.form = Form()
         self.seen: set[str] = set()
         self.ended = False
@@ -97,12 +101,12 @@ class _Reader:
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         is_file = self.name in self.known_files
-        cap = self.max_file_bytes if is_file else MAX_FIELD_BYTES
+        cap = self.max_file_bytes if is_file else self.long_fields.get(self.name, MAX_FIELD_BYTES)
         if len(self.data) + end - start > cap:
             if is_file:
                 raise too_large(self.name, self.max_file_bytes)
             raise RequestInvalid(
-                f"the field {self.name} is longer than {cap} bytes", hint="send a number", where=self.name
+                f"the field {self.name} is longer than {cap} bytes", hint="send less in it", where=self.name
             )
         self.data += memoryview(data)[start:end]
 
@@ -160,15 +164,25 @@ def _boundary(content_type: str) -> bytes:
     return boundary
 
 
-async def read_form(request: Request, *, files: Collection[str], fields: Collection[str], max_file_bytes: int) -> Form:
+async def read_form(
+    request: Request,
+    *,
+    files: Collection[str],
+    fields: Collection[str],
+    max_file_bytes: int,
+    long_fields: Mapping[str, int] = _NONE,
+) -> Form:
     """Reads a multipart body with at most the named files and fields, each once.
+
+    Args:
+        long_fields: fields that may have more than `MAX_FIELD_BYTES`, and how many.
 
     Raises:
         MediaTypeUnsupported: the body is of another type.
         RequestInvalid: broken multipart, no boundary, an unknown, repeated, overlong or non-UTF-8 field.
         ImageTooLarge: a file beyond `max_file_bytes`; raised as soon as the byte too many arrives.
     """
-    reader = _Reader(files, fields, max_file_bytes)
+    reader = _Reader(files, fields, max_file_bytes, long_fields)
     try:
         # latin-1 is how HTTP headers travel; a name outside it is not a boundary anyone wrote on purpose.
         parser = MultipartParser(_boundary(request.headers.get("content-type", "")), reader.callbacks())

@@ -1,52 +1,100 @@
-"""From a request to what the mixer takes: multipart or JSON in, `MixInput` out."""
+"""From a request to what is wanted: multipart or JSON in, `MixInput` or `StripInput` out.
+
+Nothing here needs a model. Parents that must be looked up or decoded by it are resolved later (`facemix.web.parents`).
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from anyio import to_thread
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from starlette.requests import Request
 
 from facemix.errors import MediaTypeUnsupported, RequestInvalid
-from facemix.mixing.recipe import Interpolation, Vividness, normalise_weights
-from facemix.serving.types import ParentInput, PhotoInput, SampleInput
+from facemix.mixing.recipe import (
+    Edits,
+    Interpolation,
+    Moved,
+    PhotoParent,
+    PlacedPoints,
+    Recipe,
+    Vividness,
+    normalise_weights,
+)
+from facemix.serving.types import PhotoInput, SampleInput
 from facemix.settings import Settings
 from facemix.web.forms import Form, read_form, too_large
+from facemix.web.parents import GivenFace, GivenLatent, GivenParent, GivenRecipe, GivenReplay
 from facemix.web.problems import from_validation
-from facemix.web.schemas import FaceIndex, MixBody, ParentBody, SampleNumber, Seed, StripBody
+from facemix.web.schemas import (
+    EditsBody,
+    FaceIndex,
+    ImageMediaType,
+    MixBody,
+    ParentBody,
+    Prompt,
+    ReplayBody,
+    SampleNumber,
+    Seed,
+    StripBody,
+)
 
 PAIR_FILES = ("face_a", "face_b")
-PAIR_FIELDS = ("face_a_index", "face_b_index", "sample_a", "sample_b", "interpolation", "vividness", "seed")
+_EDITS = ("interpolation", "vividness", "attributes", "prompt", "negative_prompt", "seed")
+PAIR_FIELDS = ("face_a_index", "face_b_index", "sample_a", "sample_b", *_EDITS)
 MIX_FIELDS = ("weight", *PAIR_FIELDS)
 STRIP_FIELDS = ("steps", *PAIR_FIELDS)
+RECIPE_FILES = tuple(f"photo_{index}" for index in range(32))
+RECIPE_FIELDS = ("recipe", "image_format", "portable")
+LONG_FIELDS = {"recipe": 256 * 1024, "attributes": 8 * 1024, "prompt": 8 * 1024, "negative_prompt": 8 * 1024}
 
 _SPACE = re.compile(r"[ \t\r\n]+")
 _DATA_URI = re.compile(r"^data:[^,]{0,200};base64,", re.IGNORECASE)
 _URL_SAFE = str.maketrans("-_", "+/")
+_POINT = re.compile(r"^\s*(-?[0-9]{1,7}(?:\.[0-9]{1,9})?)\s*,\s*(-?[0-9]{1,7}(?:\.[0-9]{1,9})?)\s*\Z")
+
+_SAVED = re.compile(r"^[A-Za-z0-9_-]{16}\Z")
+
+B = TypeVar("B", bound=BaseModel)
+
+
+_PLAIN = Edits()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Edits as they were asked for: `edits` holds all but what the words of the prompts add to its attributes."""
+
+    edits: Edits = _PLAIN
+    prompt: str = ""
+    negative_prompt: str = ""
+
+
+_NOTHING = Wanted()
 
 
 @dataclass(frozen=True)
 class MixInput:
-    parents: tuple[ParentInput, ...]
-    interpolation: Interpolation = "lerp"
-    vividness: float = 0.0
-    seed: int = 0
+    parents: tuple[GivenParent, ...]
+    wanted: Wanted = _NOTHING
     image_format: str = "image/png"
+    portable: bool = False
+    replay: GivenReplay | None = None  # then there are neither parents nor wishes
 
 
 @dataclass(frozen=True)
 class StripInput:
-    parents: tuple[ParentInput, ParentInput]
+    parents: tuple[GivenParent, GivenParent]
     steps: int
-    interpolation: Interpolation = "lerp"
-    vividness: float = 0.0
-    seed: int = 0
+    wanted: Wanted = _NOTHING
 
 
 class PairFields(BaseModel):
@@ -61,8 +109,30 @@ class PairFields(BaseModel):
     sample_b: SampleNumber | None = None
     interpolation: Interpolation = "lerp"
     vividness: Vividness = 0.0
+    attributes: dict[str, Moved] = Field(default_factory=dict, max_length=64)
+    prompt: Prompt = ""
+    negative_prompt: Prompt = ""
     seed: Seed = 0
     steps: int | None = Field(None, ge=3)
+
+    @field_validator("attributes", mode="before")
+    @classmethod
+    def _parsed(cls, text: Any) -> Any:
+        if not isinstance(text, str):
+            return text
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            raise ValueError('write JSON, as in {"smile": 1}') from None
+
+
+class ReplayFields(BaseModel):
+    """The text fields of a form that holds a recipe."""
+
+    model_config = ConfigDict(frozen=True)
+
+    image_format: ImageMediaType = "image/png"
+    portable: bool = False
 
 
 def decode_base64(text: str, *, where: str, max_bytes: int) -> bytes:
@@ -85,7 +155,23 @@ def decode_base64(text: str, *, where: str, max_bytes: int) -> bytes:
         raise RequestInvalid("image is not base64", hint=hint, where=where) from None
 
 
-def _parents_from_json(parents: Sequence[ParentBody], settings: Settings) -> tuple[ParentInput, ...]:
+# --- JSON --------------------------------------------------------------------------------------------------
+
+
+def parse(model: type[B], body: bytes) -> B:
+    """A strict JSON body. Raises `RequestInvalid`, which names the member."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise from_validation(error) from error
+
+
+def given_parents(parents: Sequence[ParentBody], settings: Settings) -> tuple[GivenParent, ...]:
+    """The parents of a JSON body.
+
+    Raises:
+        RequestInvalid, ImageTooLarge: too many, a weight for some only, or what `decode_base64` refuses.
+    """
     if len(parents) > settings.max_parents:
         raise RequestInvalid(
             f"{len(parents)} parents were given",
@@ -100,16 +186,40 @@ def _parents_from_json(parents: Sequence[ParentBody], settings: Settings) -> tup
             where="parents",
         )
     weights = normalise_weights(given or [1.0] * len(parents), where="parents")
-    inputs: list[ParentInput] = []
-    for index, (parent, weight) in enumerate(zip(parents, weights, strict=True)):
-        where = f"parents.{index}"
-        if parent.image is not None:
-            data = decode_base64(parent.image, where=where, max_bytes=settings.max_upload_bytes)
-            inputs.append(PhotoInput(data=data, where=where, face=parent.face, weight=weight))
-        else:
-            assert parent.sample is not None  # the schema takes exactly one of the two
-            inputs.append(SampleInput(number=parent.sample, where=where, weight=weight))
-    return tuple(inputs)
+    return tuple(
+        _given(parent, weight, f"parents.{index}", settings)
+        for index, (parent, weight) in enumerate(zip(parents, weights, strict=True))
+    )
+
+
+def _given(parent: ParentBody, weight: float, where: str, settings: Settings) -> GivenParent:
+    if parent.image is not None:
+        data = decode_base64(parent.image, where=where, max_bytes=settings.max_upload_bytes)
+        return PhotoInput(data=data, where=where, face=parent.face, weight=weight, placed=parent.placed)
+    if parent.sample is not None:
+        return SampleInput(number=parent.sample, where=where, weight=weight)
+    if parent.face_id is not None:
+        return GivenFace(parent.face_id, where, weight)
+    if parent.latent is not None:
+        return GivenLatent(parent.latent.model, parent.latent.z, where, weight)
+    assert parent.recipe is not None  # the schema takes exactly one source
+    return GivenRecipe(parent.recipe, where, weight)
+
+
+def given_edits(body: EditsBody) -> Wanted:
+    """The edits of a JSON body; weights of regions and colours are scaled to sum to 1. Raises `RecipeInvalid`."""
+    regions = {name: normalise_weights(weights, where=f"regions.{name}") for name, weights in body.regions.items()}
+    colour = None if body.colour is None else normalise_weights(body.colour, where="colour")
+    edits = Edits.of(
+        interpolation=body.interpolation,
+        vividness=body.vividness,
+        attributes=body.attributes,
+        regions=regions,
+        colour=colour,
+        variation=body.variation,
+        seed=body.seed,
+    )
+    return Wanted(edits, body.prompt, body.negative_prompt)
 
 
 def _steps(steps: int | None, settings: Settings) -> int:
@@ -122,45 +232,87 @@ def _steps(steps: int | None, settings: Settings) -> int:
 
 
 def mix_from_json(body: bytes, settings: Settings) -> MixInput:
-    """Raises `RequestInvalid` and what `decode_base64` raises."""
+    """A mix, or a recipe to draw again. Raises `RequestInvalid` and what `decode_base64` raises."""
+    if _is_replay(body):
+        replay = parse(ReplayBody, body)
+        return replay_input(replay.recipe, (), settings, replay.image_format, replay.portable)
+    return mix_from_body(parse(MixBody, body), settings)
+
+
+def mix_from_body(body: MixBody, settings: Settings) -> MixInput:
+    return MixInput(given_parents(body.parents, settings), given_edits(body), body.image_format, body.portable)
+
+
+def _is_replay(body: bytes) -> bool:
     try:
-        wanted = MixBody.model_validate_json(body)
-    except ValidationError as error:
-        raise from_validation(error) from error
-    return MixInput(
-        parents=_parents_from_json(wanted.parents, settings),
-        interpolation=wanted.interpolation,
-        vividness=wanted.vividness,
-        seed=wanted.seed,
-        image_format=wanted.image_format,
-    )
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return False  # the schema says what is wrong
+    return isinstance(document, dict) and "recipe" in document and "parents" not in document
 
 
 def strip_from_json(body: bytes, settings: Settings) -> StripInput:
     """Raises `RequestInvalid` and what `decode_base64` raises."""
+    wanted = parse(StripBody, body)
+    first, second = given_parents(wanted.parents, settings)
+    return StripInput((first, second), _steps(wanted.steps, settings), given_edits(wanted))
+
+
+# --- replay ------------------------------------------------------------------------------------------------
+
+
+def replay_input(
+    recipe: Recipe | str, files: Iterable[bytes], settings: Settings, image_format: str, portable: bool
+) -> MixInput:
+    """A recipe to draw again, or the id of a saved one, with its photographs.
+
+    Raises:
+        RequestInvalid: a photograph of the recipe is not among them, or it has more parents than the operator allows.
+    """
+    photos = {hashlib.sha256(data).hexdigest(): data for data in files}
+    if isinstance(recipe, Recipe):
+        check_replay(recipe, photos, settings)
+    return MixInput((), _NOTHING, image_format, portable, GivenReplay(recipe, photos))
+
+
+def check_replay(recipe: Recipe, photos: Container[str], settings: Settings) -> None:
+    """Raises `RequestInvalid` as `replay_input`."""
+    if len(recipe.parents) > settings.max_parents:
+        raise RequestInvalid(
+            f"the recipe has {len(recipe.parents)} parents",
+            hint=f"this server mixes at most {settings.max_parents} faces at once",
+            where="recipe.parents",
+        )
+    for index, parent in enumerate(recipe.parents):
+        if isinstance(parent, PhotoParent) and parent.sha256 not in photos:
+            raise RequestInvalid(
+                f"the photo with SHA-256 {parent.sha256[:16]}... is missing",
+                hint="send the recipe's photos as files photo_0, photo_1, ... of a form beside it",
+                where=f"recipe.parents.{index}",
+            )
+
+
+def _replay_from_form(form: Form, settings: Settings) -> MixInput:
+    text = form.fields.get("recipe")
+    if text is None:
+        raise RequestInvalid("there is no recipe", hint="send it as the field recipe, as JSON", where="recipe")
+    fields = _validated(ReplayFields, {name: form.fields[name] for name in RECIPE_FIELDS[1:] if name in form.fields})
+    recipe = text if _SAVED.match(text) else Recipe.from_json(text)
+    return replay_input(recipe, form.files.values(), settings, fields.image_format, fields.portable)
+
+
+# --- forms -------------------------------------------------------------------------------------------------
+
+
+def _validated(model: type[B], fields: Mapping[str, str]) -> B:
     try:
-        wanted = StripBody.model_validate_json(body)
+        return model.model_validate(fields)
     except ValidationError as error:
         raise from_validation(error) from error
-    first, second = _parents_from_json(wanted.parents, settings)
-    return StripInput(
-        parents=(first, second),
-        steps=_steps(wanted.steps, settings),
-        interpolation=wanted.interpolation,
-        vividness=wanted.vividness,
-        seed=wanted.seed,
-    )
 
 
-def _fields(form: Form) -> PairFields:
-    try:
-        return PairFields.model_validate(form.fields)
-    except ValidationError as error:
-        raise from_validation(error) from error
-
-
-def _pair(form: Form, fields: PairFields) -> tuple[ParentInput, ParentInput]:
-    def slot(letter: Literal["a", "b"], weight: float) -> ParentInput:
+def _pair(form: Form, fields: PairFields) -> tuple[GivenParent, GivenParent]:
+    def slot(letter: Literal["a", "b"], weight: float) -> GivenParent:
         where = f"face_{letter}"
         data = form.files.get(where)
         sample: int | None = getattr(fields, f"sample_{letter}")
@@ -184,35 +336,32 @@ def _pair(form: Form, fields: PairFields) -> tuple[ParentInput, ParentInput]:
     return slot("a", 1 - fields.weight), slot("b", fields.weight)
 
 
+def _form_edits(fields: PairFields) -> Wanted:
+    return given_edits(EditsBody(**{name: getattr(fields, name) for name in _EDITS}))
+
+
 def mix_from_form(form: Form) -> MixInput:
     """Raises `RequestInvalid`, its `where` naming the field."""
-    fields = _fields(form)
-    return MixInput(
-        parents=_pair(form, fields),
-        interpolation=fields.interpolation,
-        vividness=fields.vividness,
-        seed=fields.seed,
-    )
+    fields = _validated(PairFields, form.fields)
+    return MixInput(_pair(form, fields), _form_edits(fields))
 
 
 def strip_from_form(form: Form, settings: Settings) -> StripInput:
     """Raises `RequestInvalid`, its `where` naming the field."""
-    fields = _fields(form)
-    return StripInput(
-        parents=_pair(form, fields),
-        steps=_steps(fields.steps, settings),
-        interpolation=fields.interpolation,
-        vividness=fields.vividness,
-        seed=fields.seed,
-    )
+    fields = _validated(PairFields, form.fields)
+    return StripInput(_pair(form, fields), _steps(fields.steps, settings), _form_edits(fields))
 
 
 def _media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def _json_body(request: Request) -> bytes | None:
-    """The body if it is JSON; None for multipart, which is read as it arrives."""
+async def json_body(request: Request, *, form: str = "face_a and face_b") -> bytes | None:
+    """The body if it is JSON; None for multipart, which is read as it arrives.
+
+    Raises:
+        MediaTypeUnsupported: it is neither.
+    """
     media_type = _media_type(request)
     if media_type == "multipart/form-data":
         return None
@@ -220,33 +369,68 @@ async def _json_body(request: Request) -> bytes | None:
         return await request.body()
     raise MediaTypeUnsupported(
         f"the body is {media_type[:100]!r}" if media_type else "the request has no Content-Type",
-        hint="send multipart/form-data with face_a and face_b, or application/json with parents",
+        hint=f"send multipart/form-data with {form}, or application/json with parents",
     )
 
 
 async def read_pair_form(request: Request, settings: Settings, fields: Sequence[str]) -> Form:
-    return await read_form(request, files=PAIR_FILES, fields=fields, max_file_bytes=settings.max_upload_bytes)
+    return await read_form(
+        request, files=PAIR_FILES, fields=fields, max_file_bytes=settings.max_upload_bytes, long_fields=LONG_FIELDS
+    )
 
 
 async def read_mix(request: Request, settings: Settings) -> MixInput:
     """Reads ``POST /api/v1/mix``; JSON is parsed in a thread, since 32 MB of it would hold up the loop."""
-    body = await _json_body(request)
+    body = await json_body(request)
     if body is not None:
         return await to_thread.run_sync(mix_from_json, body, settings)
-    return mix_from_form(await read_pair_form(request, settings, MIX_FIELDS))
+    form = await read_form(
+        request,
+        files=(*PAIR_FILES, *RECIPE_FILES),
+        fields=(*MIX_FIELDS, *RECIPE_FIELDS),
+        max_file_bytes=settings.max_upload_bytes,
+        long_fields=LONG_FIELDS,
+    )
+    if "recipe" not in form.fields and not any(name in RECIPE_FILES for name in form.files):
+        return mix_from_form(form)
+    extra = [name for name in (*form.files, *form.fields) if name not in (*RECIPE_FILES, *RECIPE_FIELDS)]
+    if extra:
+        raise RequestInvalid(
+            f"{extra[0]} was given beside a recipe", hint="a recipe says everything; leave it out", where=extra[0]
+        )
+    return await to_thread.run_sync(_replay_from_form, form, settings)
 
 
 async def read_strip(request: Request, settings: Settings) -> StripInput:
     """Reads ``POST /api/v1/strip``."""
-    body = await _json_body(request)
+    body = await json_body(request)
     if body is not None:
         return await to_thread.run_sync(strip_from_json, body, settings)
     return strip_from_form(await read_pair_form(request, settings, STRIP_FIELDS), settings)
 
 
+PLACED_FIELDS = ("left_eye", "right_eye", "mouth")
+
+
 async def read_photo(request: Request, settings: Settings) -> PhotoInput:
-    """Reads ``POST /api/v1/faces``: one file, `image`."""
-    form = await read_form(request, files=("image",), fields=(), max_file_bytes=settings.max_upload_bytes)
+    """Reads ``POST /api/v1/faces``: one file, `image`, and perhaps where the face is."""
+    form = await read_form(request, files=("image",), fields=PLACED_FIELDS, max_file_bytes=settings.max_upload_bytes)
     if "image" not in form.files:
         raise RequestInvalid("there is no photo", hint="send one as the field image", where="image")
-    return PhotoInput(data=form.files["image"], where="image")
+    return PhotoInput(data=form.files["image"], where="image", placed=_placed(form))
+
+
+def _placed(form: Form) -> PlacedPoints | None:
+    if not form.fields:
+        return None
+    points = {}
+    for name in PLACED_FIELDS:
+        match = _POINT.match(form.fields.get(name, ""))
+        if match is None:
+            raise RequestInvalid(
+                f"{name} is {form.fields[name][:40]!r}" if name in form.fields else f"there is no {name}",
+                hint="send left_eye, right_eye and mouth, each as x,y in pixels of the upright photo, or none of them",
+                where=name,
+            )
+        points[name] = (float(match[1]), float(match[2]))
+    return _validated(PlacedPoints, points)

@@ -1,4 +1,4 @@
-"""Content negotiation (RFC 9110, section 12.5.1)."""
+"""Content negotiation and conditional requests (RFC 9110, sections 12.5.1 and 13.1.2)."""
 
 from __future__ import annotations
 
@@ -75,3 +75,9 @@ def prefers_html(accept: str | None) -> bool:
     html = max((q for k, s, q in ranges if (k, s) == ("text", "html")), default=0.0)
     programs = max((q for k, s, q in ranges if k == "application" and s.endswith("json")), default=0.0)
     return html > 0 and html >= programs
+
+
+def known_copy(if_none_match: str | None, tag: str) -> bool:
+    """Whether the client has the answer of this ETag already, as its ``If-None-Match`` says."""
+    known = [item.strip().removeprefix("W/") for item in (if_none_match or "").split(",")]
+    return tag in known or "*" in known

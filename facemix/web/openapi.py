@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 import facemix
 from facemix import errors
 from facemix.mixing.recipe import MOST_VIVID
-from facemix.web import schemas
+from facemix.web import idempotency, schemas
 from facemix.web.problems import PROBLEM_MEDIA_TYPE
 
 DESCRIPTION = """\
@@ -26,24 +26,16 @@ Two or more faces in, one blended face out.
 * Photographs are kept in memory while a request is worked on, what was found in them (aligned squares, latents) for
   some minutes more, nothing on disk.
 * A key (`Authorization: Bearer ...`) is not needed; it has a rate of its own.
+* `Idempotency-Key: ...` on a POST that makes or keeps something lets it be sent again: the work is done once, and for a
+  day its answer is given again with `Idempotent-Replay: true`.
 * `X-Facemix-Deadline: 2.5` asks to be refused rather than to wait longer than so many seconds for the model.
 * `Server-Timing` says where the time went: `look` (bytes to crops), `encode`, `decode`, `write`.
 """
 
-SCHEMAS: tuple[type[BaseModel], ...] = (
-    schemas.MixBody,
-    schemas.StripBody,
-    schemas.MixResponse,
-    schemas.StripResponse,
-    schemas.FacesResponse,
-    schemas.ModelResponse,
-    schemas.Health,
-    schemas.Readiness,
-    schemas.Problem,
-)
 IMAGE_TYPES = ("image/png", "image/webp", "image/jpeg")
 
-_BINARY = {"type": "string", "format": "binary"}
+BINARY = {"type": "string", "format": "binary"}
+_described: dict[str, type[BaseModel]] = {}  # what the endpoints' descriptions speak of, by name
 
 
 def error_classes() -> list[type[errors.FacemixError]]:
@@ -61,6 +53,7 @@ def error_classes() -> list[type[errors.FacemixError]]:
 
 
 def _ref(model: type[BaseModel]) -> dict[str, str]:
+    _described[model.__name__] = model
     return {"$ref": f"#/components/schemas/{model.__name__}"}
 
 
@@ -155,11 +148,50 @@ TOO_MANY = problem(
     "try again in 17 seconds",
 )
 TOO_MANY["headers"] = UNAVAILABLE["headers"]
+MISSING = problem(
+    "There is no such record: it was never stored, has expired, or was deleted.",
+    errors.RecordMissing,
+    "there is no recipe 'kV0tW3qfX8mZ1aBc'",
+    "it may have expired or been deleted",
+)
+GONE = problem(
+    "A face is not kept any more, or there is no such record.",
+    errors.FaceGone,
+    "there is no face 'Jx0mVQd5S1uN8s7fK3aZ2w'",
+    "it may have expired or been deleted; upload the photo again",
+    where="parents.0",
+)
+OTHER_MODEL = problem(
+    "A face, latent or recipe belongs to another model than the one that is live.",
+    errors.ModelMismatch,
+    "this belongs to facemix-128@3f0c1b7a9d2e, and facemix-128@9b74c9897bac is live",
+    "make it again from the photos, with the model that is live",
+    where="recipe",
+)
+UNFINISHED = problem(
+    "The job has not ended yet, or not well.",
+    errors.JobUnfinished,
+    "the job is running",
+    "ask again when its state is done",
+)
+NO_SPACE = problem("Nothing can be stored.", errors.StorageFull, "the disk is full", "free space on it")
 UPLOAD_ERRORS: dict[int | str, dict[str, Any]] = {
     401: UNKNOWN_KEY,
+    404: GONE,
     408: TIMEOUT,
+    409: OTHER_MODEL,
     413: TOO_LARGE,
     415: UNSUPPORTED,
+    422: UNPROCESSABLE,
+    429: TOO_MANY,
+    500: INTERNAL,
+    503: UNAVAILABLE,
+    507: NO_SPACE,
+}
+LOOK_ERRORS: dict[int | str, dict[str, Any]] = {401: UNKNOWN_KEY, 429: TOO_MANY, 500: INTERNAL, 503: UNAVAILABLE}
+KEPT_ERRORS: dict[int | str, dict[str, Any]] = {
+    401: UNKNOWN_KEY,
+    404: MISSING,
     422: UNPROCESSABLE,
     429: TOO_MANY,
     500: INTERNAL,
@@ -167,8 +199,8 @@ UPLOAD_ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 _PAIR_PROPERTIES: dict[str, Any] = {
-    "face_a": {**_BINARY, "description": "first photograph"},
-    "face_b": {**_BINARY, "description": "second photograph"},
+    "face_a": {**BINARY, "description": "first photograph"},
+    "face_b": {**BINARY, "description": "second photograph"},
     "face_a_index": {"type": "integer", "minimum": 0, "description": "which face of it, largest first"},
     "face_b_index": {"type": "integer", "minimum": 0},
     "sample_a": {"type": "integer", "minimum": 0, "description": "a sample face instead of a photograph"},
@@ -181,6 +213,9 @@ _PAIR_PROPERTIES: dict[str, Any] = {
         "default": 0,
         "description": "share of the norm that lerp loses which is given back; slerp loses none",
     },
+    "attributes": {"type": "string", "description": 'JSON, as {"smile": 1}; see GET /api/v1/attributes'},
+    "prompt": {"type": "string", "description": 'words for attributes, as in "older, -smiling"'},
+    "negative_prompt": {"type": "string", "description": "words whose attributes are subtracted"},
     "seed": {"type": "integer", "minimum": 0, "default": 0, "description": "seed of the sample faces"},
 }
 _WEIGHT = {
@@ -201,30 +236,116 @@ _DEADLINE = {
     "schema": {"type": "number", "exclusiveMinimum": 0},
 }
 
+_IDEMPOTENCY_KEY = {
+    "name": idempotency.HEADER,
+    "in": "header",
+    "required": False,
+    "description": "names this request, so that it may be sent again and is worked on once: 1 to 200 printable ASCII "
+    "characters that nobody guesses, as a UUID; the same only with the same body",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+}
+_IN_FLIGHT = problem(
+    "The first request with this idempotency key is still being worked on; `Retry-After` says when to try again.",
+    errors.IdempotencyInFlight,
+    "the first request with this Idempotency-Key is still being worked on",
+    "send the same again in 1 second",
+    where=idempotency.HEADER,
+)
+_MISMATCH = problem(
+    "The idempotency key came with another body before.",
+    errors.IdempotencyMismatch,
+    "this Idempotency-Key came with another body before",
+    "make a new key for every new request; send the same key only with the same body",
+    where=idempotency.HEADER,
+)
 
-def request_body(form: dict[str, Any], body: type[BaseModel] | None = None) -> dict[str, Any]:
+
+def request_body(form: dict[str, Any], *bodies: type[BaseModel]) -> dict[str, Any]:
+    """A body that may come as a form, or as JSON of one of several shapes."""
     content: dict[str, Any] = {
         "multipart/form-data": {"schema": {"type": "object", "properties": form, "additionalProperties": False}}
     }
-    if body is not None:
-        content["application/json"] = json_content(body)
+    return _body(content, *bodies)
+
+
+def json_body(*bodies: type[BaseModel]) -> dict[str, Any]:
+    """A body in JSON of one of several shapes."""
+    return _body({}, *bodies)
+
+
+def _body(content: dict[str, Any], *bodies: type[BaseModel]) -> dict[str, Any]:
+    described = [json_content(body) for body in bodies]
+    if described:
+        schema = described[0]["schema"] if len(described) == 1 else {"oneOf": [one["schema"] for one in described]}
+        examples = [value for one in described for value in one["examples"].values()]
+        named = {f"example {number}": value for number, value in enumerate(examples, 1)}
+        content["application/json"] = {"schema": schema, "examples": named}
     return {"requestBody": {"required": True, "content": content}, "parameters": [_DEADLINE]}
 
 
-MIX_BODY = request_body({**_PAIR_PROPERTIES, "weight": _WEIGHT}, schemas.MixBody)
+MIX_BODY = request_body(
+    {
+        **_PAIR_PROPERTIES,
+        "weight": _WEIGHT,
+        "recipe": {"type": "string", "description": "a recipe to draw again, as JSON, instead of all other fields"},
+        "photo_0": {**BINARY, "description": "a photograph of that recipe; further ones are photo_1, photo_2, ..."},
+    },
+    schemas.MixBody,
+    schemas.ReplayBody,
+)
 STRIP_BODY = request_body({**_PAIR_PROPERTIES, "steps": _STEPS}, schemas.StripBody)
-FACES_BODY = request_body({"image": {**_BINARY, "description": "a photograph"}})
+_POINT = {"type": "string", "example": "310.5,220", "description": "x,y in pixels of the upright photograph"}
+FACES_BODY = request_body(
+    {
+        "image": {**BINARY, "description": "a photograph"},
+        **dict.fromkeys(("left_eye", "right_eye", "mouth"), _POINT),
+    }
+)
 
 REQUEST_ID_HEADER = {"description": "names this request in the log", "schema": {"type": "string"}}
 MODEL_HEADER = {"description": "the model that made the picture", "schema": {"type": "string"}}
 
 
+def ok(description: str, model: type[BaseModel], content: dict[str, Any] | None = None) -> dict[str, Any]:
+    """An answer in JSON, and perhaps in other types."""
+    return {
+        "description": description,
+        "content": {"application/json": json_content(model), **(content or {})},
+        "headers": {"X-Request-Id": REQUEST_ID_HEADER},
+    }
+
+
+def keyed_errors(detail: str, hint: str) -> dict[int | str, dict[str, Any]]:
+    """What an address answers that only a key may ask."""
+    needed = problem(
+        "There is no key in the Authorization header, or none that lives.", errors.KeyUnknown, detail, hint
+    )
+    return {**KEPT_ERRORS, 401: needed}
+
+
 def image_content() -> dict[str, Any]:
-    return {media_type: {"schema": _BINARY} for media_type in IMAGE_TYPES}
+    return {media_type: {"schema": BINARY} for media_type in IMAGE_TYPES}
 
 
-def install(app: FastAPI, router: APIRouter) -> None:
-    """Replaces the generator by one that knows the shapes which the endpoints of `router` read themselves."""
+def _add_key(operation: dict[str, Any]) -> None:
+    """Describes the header of a POST that may be sent again, and what it may be refused with."""
+    operation["parameters"] = [*operation.get("parameters", ()), _IDEMPOTENCY_KEY]
+    for status, refusal in (("409", _IN_FLIGHT), ("422", _MISMATCH)):
+        there = operation["responses"].get(status)
+        if there is None:
+            operation["responses"][status] = refusal
+            continue
+        content = there["content"][PROBLEM_MEDIA_TYPE]
+        examples = content["examples"] | refusal["content"][PROBLEM_MEDIA_TYPE]["examples"]
+        operation["responses"][status] = {
+            **there,
+            "description": f"{there['description']} {refusal['description']}",
+            "content": {PROBLEM_MEDIA_TYPE: {**content, "examples": examples}},
+        }
+
+
+def install(app: FastAPI, *routers: APIRouter) -> None:
+    """Replaces the generator by one that knows the shapes which the endpoints of `routers` read themselves."""
 
     def build() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -236,14 +357,16 @@ def install(app: FastAPI, router: APIRouter) -> None:
                 routes=app.routes,
             )
             # The generator drops every null, also those that an example means.
-            for route in router.routes:
+            for route in (route for router in routers for route in router.routes):
                 if isinstance(route, APIRoute):
                     for method in route.methods:
                         operation = document["paths"][route.path_format][method.lower()]
                         operation["responses"] = {str(code): item for code, item in route.responses.items()}
                         operation.update(route.openapi_extra or {})
+                        if method == "POST" and route.path_format in idempotency.PATHS:
+                            _add_key(operation)
             _, definitions = models_json_schema(
-                [(model, "validation") for model in SCHEMAS], ref_template="#/components/schemas/{model}"
+                [(model, "validation") for model in _described.values()], ref_template="#/components/schemas/{model}"
             )
             document.setdefault("components", {})["schemas"] = definitions["$defs"]
             app.openapi_schema = document

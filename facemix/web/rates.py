@@ -69,7 +69,7 @@ class Rates:
 
     address: requests for work (a mix, a strip, a look at a photo) of one address; also secrets that no key has.
     key: the same of one API key.
-    samples: sample faces, of either; the page asks for a dozen at once.
+    samples: sample faces and whatever else costs little, of either; the page asks for a dozen at once.
     """
 
     address: str = "600/minute"
@@ -192,8 +192,8 @@ def _parse(name: str, rate: str) -> list[RateLimitItem]:
 class RateLimitMiddleware:
     """Refuses clients that ask too often, before their body is read.
 
-    Every POST to the page or the interface counts, and every sample face; health checks, metrics and static files
-    never do. The name of a valid key is left in ``scope["state"]["api_key"]``.
+    Every POST to a page counts, every request to the interface and every look behind a link; health checks, metrics
+    and static files never do. The name of a valid key is left in ``scope["state"]["api_key"]``.
 
     Args:
         limits: the counters.
@@ -250,9 +250,9 @@ class RateLimitMiddleware:
 
 def _group(scope: Scope) -> Group | None:
     path, method = scope["path"].removeprefix(scope.get("root_path", "")), scope["method"]
-    if method == "POST" and (path == "/" or path.startswith("/api/v1/")):
+    if method == "POST" and (path == "/" or path.startswith(("/api/v1/", "/r/"))):
         return "work"
-    if method in ("GET", "HEAD") and path.startswith("/api/v1/samples/"):
+    if path.startswith(("/api/v1/", "/r/")):
         return "samples"
     return None
 

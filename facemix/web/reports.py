@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from starlette.requests import Request
@@ -11,8 +12,9 @@ from starlette.requests import Request
 from facemix.errors import FacemixError
 from facemix.faces.types import LANDMARK_NAMES, Face, Quality
 from facemix.imaging.encode import encode_image
-from facemix.mixing.recipe import ModelIdentity
-from facemix.serving.types import FoundPhoto, MixResult, ParentFace, ParentInput, SampleInput
+from facemix.mixing.recipe import ModelIdentity, Parent, PhotoParent, Recipe, SampleParent
+from facemix.serving.types import FoundPhoto, MixResult, ParentFace
+from facemix.web.kept_faces import KeptFace
 from facemix.web.problems import clean_text, internal_error, jsonable, problem_document
 from facemix.web.schemas import (
     Box,
@@ -42,16 +44,19 @@ def embed(pixels: np.ndarray, media_type: str = "image/png") -> EmbeddedImage:
     return EmbeddedImage(media_type=media_type, width=width, height=height, base64=content)
 
 
-def frame_sheet(frames: np.ndarray, media_type: str = "image/webp") -> FrameSheet:
-    """Lays frames out on a nearly square grid, row by row.
-
-    A single column of 257 frames would be taller than WebP allows (16383 pixels).
+def frame_sheet(frames: np.ndarray, media_type: str = "image/webp", *, columns: int | None = None) -> FrameSheet:
+    """Lays frames out on a grid, row by row.
 
     Args:
         frames: (N, H, W, 3) uint8 RGB.
+        columns: None for a nearly square grid; a single column of 257 frames would be taller than WebP allows (16383
+            pixels).
+
+    Raises:
+        RequestInvalid: see `encode_image`.
     """
     count, height, width = frames.shape[:3]
-    columns = math.ceil(math.sqrt(count))
+    columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
     sheet = np.zeros((rows * height, columns * width, 3), np.uint8)
     for index, frame in enumerate(frames):
@@ -90,14 +95,18 @@ def _warnings(quality: Quality) -> list[Warning_]:
     return [Warning_(code=code, message=clean_text(message)) for code, message in quality.warnings]
 
 
-def face_reports(photo: FoundPhoto, request: Request) -> list[FaceReport]:
+def face_reports(photo: FoundPhoto, kept: Mapping[int, KeptFace], request: Request) -> list[FaceReport]:
+    """kept: the faces that can be mixed by an id, by their index."""
     reports = []
     for found in photo.faces[:FACES_SHOWN]:
         refusal = found.refusal
         if refusal is not None and not isinstance(refusal, FacemixError):
             refusal = internal_error()
+        known = kept.get(found.index)
         reports.append(
             FaceReport(
+                id=None if known is None else known.id,
+                expires_at=None if known is None else known.expires_at,
                 index=found.index,
                 box=_box(found.face),
                 landmarks=_landmarks(found.face),
@@ -110,13 +119,19 @@ def face_reports(photo: FoundPhoto, request: Request) -> list[FaceReport]:
     return reports
 
 
-def parent_report(used: ParentFace, given: ParentInput) -> ParentReport:
+def parent_reports(used: Sequence[ParentFace], recipe: Recipe) -> list[ParentReport]:
+    """What was used of each parent of a recipe."""
+    return [_parent_report(face, parent) for face, parent in zip(used, recipe.parents, strict=True)]
+
+
+def _parent_report(used: ParentFace, parent: Parent) -> ParentReport:
     photo, chosen = used.photo, used.chosen
     return ParentReport(
         where=used.where,
-        source="sample" if photo is None else "photo",
-        sample=given.number if isinstance(given, SampleInput) else None,
-        index=None if chosen is None else chosen.index,
+        # Of a portable recipe the parent is a latent, whatever was sent.
+        source=parent.kind if photo is None else "photo",
+        sample=parent.number if isinstance(parent, SampleParent) else None,
+        index=chosen.index if chosen is not None else parent.face if isinstance(parent, PhotoParent) else None,
         count=None if photo is None else len(photo.faces),
         width=None if photo is None else photo.width,
         height=None if photo is None else photo.height,

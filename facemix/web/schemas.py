@@ -6,18 +6,31 @@ never lose or rename one. Coordinates are pixels of the upright photograph, x to
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from facemix.mixing.recipe import Interpolation, Recipe, Vividness
+from facemix.mixing.latents import LATENT_PATTERN, MOST_LATENT_CHARACTERS
+from facemix.mixing.recipe import (
+    MOST_PARENTS,
+    Interpolation,
+    ModelIdentity,
+    Moved,
+    PlacedPoints,
+    Recipe,
+    Region,
+    Variation,
+    Vividness,
+)
 
 ImageMediaType = Literal["image/png", "image/webp", "image/jpeg"]
 
 # A grey pixel: small enough to read in the documentation, and really an image.
-_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgQCAMx2Y0AAAAABJRU5ErkJggg=="
+PIXEL_EXAMPLE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgQCAMx2Y0AAAAABJRU5ErkJggg=="
+FACE_ID_EXAMPLE = "Jx0mVQd5S1uN8s7fK3aZ2w"
 _WEIGHTS = "3f0c1b7a9d2e4c5f8a6b0d1e2f3a4b5c6d7e8f9a0b1c2d3e4f5a6b7c8d9e0f1a"
-_PHOTO = "9b74c9897bac770ffc029102a200c5de84f2b5f7c1a2d3e4f5061728394a5b6c"
+PHOTO_EXAMPLE = "9b74c9897bac770ffc029102a200c5de84f2b5f7c1a2d3e4f5061728394a5b6c"
 _REQUEST_ID = "6f1d0f2c9b7e4a55a1f0c3d2e4b59687"
 
 Weight = Annotated[
@@ -32,59 +45,111 @@ FaceIndex = Annotated[int, Field(ge=0, lt=1000, description="which face of the p
 # --- requests ----------------------------------------------------------------------------------------------
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class ParentBody(_Strict):
-    """One face of the mix: a photograph, or a face drawn from the model's prior."""
+class LatentBody(Strict):
+    """A latent, with the identity of the model that made it."""
+
+    model: ModelIdentity
+    z: str = Field(
+        pattern=LATENT_PATTERN, max_length=MOST_LATENT_CHARACTERS, description="little-endian float32 in base64"
+    )
+
+
+SavedId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{16}$")]
+SOURCES = ("image", "sample", "face_id", "latent", "recipe")
+
+
+class ParentBody(Strict):
+    """One face of the mix, from exactly one source."""
 
     image: str | None = Field(
         None,
         description="the photograph's bytes in base64; a data: URI is fine, an address is not fetched",
     )
     sample: SampleNumber | None = None
-    face: FaceIndex | None = None
+    face_id: str | None = Field(None, min_length=1, max_length=64, description="a face from POST /api/v1/faces")
+    latent: LatentBody | None = None
+    recipe: SavedId | Recipe | None = Field(
+        None, description="the result of a recipe: a saved one by its id, or one without photographs as it stands"
+    )
+    face: FaceIndex | None = Field(None, description="which face of the image, largest first")
+    placed: PlacedPoints | None = Field(None, description="where the face of the image is, if none is found in it")
     weight: Weight | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> ParentBody:
-        if (self.image is None) == (self.sample is None):
-            raise ValueError("give exactly one of image and sample")
-        if self.sample is not None and self.face is not None:
-            raise ValueError("a sample is one face; leave out face")
+        if sum(getattr(self, source) is not None for source in SOURCES) != 1:
+            raise ValueError(f"give exactly one of {', '.join(SOURCES)}")
+        if self.image is None and (self.face is not None or self.placed is not None):
+            raise ValueError("face and placed belong to an image")
+        if self.face and self.placed is not None:
+            raise ValueError("a face that was placed by hand is the only one; leave out face")
         return self
 
 
-class MixBody(_Strict):
-    """Two or more faces to mix. Weights are given for all parents, or for none (equal shares)."""
+Prompt = Annotated[
+    str, Field(max_length=2000, description="words for attributes, by commas; see GET /api/v1/attributes")
+]
+
+
+class EditsBody(Strict):
+    """What is done to a mix besides weighing its parents."""
+
+    interpolation: Interpolation = "lerp"
+    vividness: Vividness = 0.0
+    attributes: dict[str, Moved] = Field(
+        default_factory=dict,
+        max_length=64,
+        description="by name, in standard deviations of the data set; see GET /api/v1/attributes",
+    )
+    prompt: Prompt = ""
+    negative_prompt: Prompt = ""
+    regions: dict[Region, list[Weight]] = Field(
+        default_factory=dict, description="weights of the parents in a region of the face, where they differ"
+    )
+    colour: list[Weight] | None = Field(None, description="weights of the parents in the colours, where they differ")
+    variation: Variation | None = None
+    seed: Seed = 0
+
+
+class MixBody(EditsBody):
+    """Faces to mix. Weights are given for all parents, or for none (equal shares)."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"parents": [{"image": _PIXEL, "weight": 0.7}, {"image": _PIXEL, "weight": 0.3}]},
+                {"parents": [{"image": PIXEL_EXAMPLE, "weight": 0.7}, {"image": PIXEL_EXAMPLE, "weight": 0.3}]},
                 {"parents": [{"sample": 3}, {"sample": 7}, {"sample": 11}], "interpolation": "slerp"},
                 {"parents": [{"sample": 3}, {"sample": 7}], "vividness": 0.25},
+                {"parents": [{"sample": 3}, {"sample": 7}], "prompt": "older, smiling", "regions": {"eyes": [1, 0]}},
             ]
         }
     )
 
-    parents: list[ParentBody] = Field(min_length=2)
-    interpolation: Interpolation = "lerp"
-    vividness: Vividness = 0.0
-    seed: Seed = 0
+    parents: list[ParentBody] = Field(min_length=1, max_length=MOST_PARENTS)
     image_format: ImageMediaType = Field("image/png", description="type of the image inside a JSON answer")
+    portable: bool = Field(False, description="put latents in the place of photographs in the answer's recipe")
 
 
-class StripBody(_Strict):
+class ReplayBody(Strict):
+    """A recipe to draw again. Its photographs, if it has any, come as files beside it in a multipart form."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"recipe": "kV0tW3qfX8mZ1aBc"}]})
+
+    recipe: SavedId | Recipe
+    image_format: ImageMediaType = Field("image/png", description="type of the image inside a JSON answer")
+    portable: bool = False
+
+
+class StripBody(EditsBody):
     """Two faces and the number of frames between them. Weights play no part."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"parents": [{"sample": 3}, {"sample": 7}], "steps": 9}]})
 
     parents: list[ParentBody] = Field(min_length=2, max_length=2)
-    interpolation: Interpolation = "lerp"
-    vividness: Vividness = 0.0
-    seed: Seed = 0
     steps: int | None = Field(None, ge=3, description="frames, both ends included")
 
 
@@ -116,10 +181,10 @@ class Landmarks(BaseModel):
 
 
 class QualityFigures(BaseModel):
-    score: float | None = Field(description="the detector's confidence, 0 to 1")
+    score: float | None = Field(description="the detector's confidence, 0 to 1; null for a face placed by hand")
     face_pixels: float | None = Field(description="distance between the eyes, in pixels of the photograph")
     sharpness: float | None = Field(description="0 is flat; relative to the crop's contrast")
-    yaw: float | None = Field(description="0 frontal to 1 profile")
+    yaw: float | None = Field(description="0 frontal to 1 profile; null for a face placed by hand")
     roll: float | None = Field(description="degrees by which the face leans, -180 to 180")
     brightness: float | None = Field(description="mean luma of the crop, 0 to 1")
 
@@ -161,11 +226,20 @@ class ModelName(BaseModel):
     latent_schema: int
 
 
+class Note_(BaseModel):  # as Warning_
+    """Something to know about a result."""
+
+    model_config = ConfigDict(title="Note")
+
+    code: str
+    message: str
+
+
 class ParentReport(BaseModel):
-    """What was used of one parent. The figures are null for a sample."""
+    """What was used of one parent. The figures are null unless a photograph was sent."""
 
     where: str = Field(description="the parent's place in the request: face_a, parents.1")
-    source: Literal["photo", "sample"]
+    source: Literal["photo", "sample", "latent"]
     sample: int | None
     index: int | None = Field(description="which face was taken, largest first")
     count: int | None = Field(description="how many faces the photo holds")
@@ -214,7 +288,7 @@ class Problem(BaseModel):
 
 # --- answers -----------------------------------------------------------------------------------------------
 
-_MODEL_EXAMPLE = {
+MODEL_EXAMPLE = {
     "id": f"facemix-128@{_WEIGHTS[:12]}",
     "name": "facemix-128",
     "weights": _WEIGHTS,
@@ -237,7 +311,7 @@ _QUALITY_EXAMPLE = {
     "brightness": 0.56,
 }
 _WARNING_EXAMPLE = {"code": "face_small", "message": "The face is small; a larger one keeps more likeness."}
-_PHOTO_REPORT_EXAMPLE = {
+PHOTO_REPORT_EXAMPLE = {
     "where": "face_a",
     "source": "photo",
     "sample": None,
@@ -251,7 +325,7 @@ _PHOTO_REPORT_EXAMPLE = {
     "quality": _QUALITY_EXAMPLE,
     "warnings": [_WARNING_EXAMPLE],
 }
-_SAMPLE_REPORT_EXAMPLE = {
+SAMPLE_REPORT_EXAMPLE = {
     "where": "sample_b",
     "source": "sample",
     "sample": 12,
@@ -265,16 +339,20 @@ _SAMPLE_REPORT_EXAMPLE = {
     "quality": None,
     "warnings": [],
 }
-_IMAGE_EXAMPLE = {"media_type": "image/png", "width": 1, "height": 1, "base64": _PIXEL}
-_RECIPE_EXAMPLE = {
+IMAGE_EXAMPLE = {"media_type": "image/png", "width": 1, "height": 1, "base64": PIXEL_EXAMPLE}
+RECIPE_EXAMPLE = {
     "version": 1,
     "model": {"name": "facemix-128", "weights": _WEIGHTS, "latent_schema": 1},
     "parents": [
-        {"kind": "photo", "sha256": _PHOTO, "face": 0, "weight": 0.5},
+        {"kind": "photo", "sha256": PHOTO_EXAMPLE, "face": 0, "placed": None, "weight": 0.5},
         {"kind": "sample", "number": 12, "weight": 0.5},
     ],
     "interpolation": "lerp",
     "vividness": 0.0,
+    "attributes": {"smile": 1.0},
+    "regions": {},
+    "colour": None,
+    "variation": None,
     "seed": 0,
 }
 
@@ -285,10 +363,11 @@ class MixResponse(BaseModel):
             "examples": [
                 {
                     "request_id": _REQUEST_ID,
-                    "model": _MODEL_EXAMPLE,
-                    "recipe": _RECIPE_EXAMPLE,
-                    "faces": [_PHOTO_REPORT_EXAMPLE, _SAMPLE_REPORT_EXAMPLE],
-                    "image": _IMAGE_EXAMPLE,
+                    "model": MODEL_EXAMPLE,
+                    "recipe": RECIPE_EXAMPLE,
+                    "faces": [PHOTO_REPORT_EXAMPLE, SAMPLE_REPORT_EXAMPLE],
+                    "notes": [],
+                    "image": IMAGE_EXAMPLE,
                 }
             ]
         }
@@ -298,6 +377,7 @@ class MixResponse(BaseModel):
     model: ModelName
     recipe: Recipe
     faces: list[ParentReport]
+    notes: list[Note_] = Field(description="what edits pull in that no parent has, one plain sentence each")
     image: EmbeddedImage
 
 
@@ -307,9 +387,9 @@ class StripResponse(BaseModel):
             "examples": [
                 {
                     "request_id": _REQUEST_ID,
-                    "model": _MODEL_EXAMPLE,
-                    "recipe": _RECIPE_EXAMPLE,
-                    "faces": [_PHOTO_REPORT_EXAMPLE, _SAMPLE_REPORT_EXAMPLE],
+                    "model": MODEL_EXAMPLE,
+                    "recipe": RECIPE_EXAMPLE,
+                    "faces": [PHOTO_REPORT_EXAMPLE, SAMPLE_REPORT_EXAMPLE],
                     "weights": [0.0, 0.5, 1.0],
                     "frames": {
                         "media_type": "image/png",
@@ -318,7 +398,7 @@ class StripResponse(BaseModel):
                         "count": 3,
                         "columns": 2,
                         "rows": 2,
-                        "base64": _PIXEL,
+                        "base64": PIXEL_EXAMPLE,
                     },
                 }
             ]
@@ -342,6 +422,8 @@ class PhotoReport(BaseModel):
 
 
 class FaceReport(BaseModel):
+    id: str | None = Field(description="to mix by, until `expires_at`; null if the face is refused")
+    expires_at: datetime | None
     index: int
     box: Box
     landmarks: Landmarks
@@ -359,15 +441,18 @@ class FacesResponse(BaseModel):
                     "request_id": _REQUEST_ID,
                     "image": {"width": 512, "height": 512, "notes": []},
                     "count": 1,
+                    "sha256": PHOTO_EXAMPLE,
                     "faces": [
                         {
+                            "id": FACE_ID_EXAMPLE,
+                            "expires_at": "2026-11-21T12:00:00Z",
                             "index": 0,
                             "box": _BOX_EXAMPLE,
                             "landmarks": _LANDMARKS_EXAMPLE,
                             "quality": _QUALITY_EXAMPLE,
                             "warnings": [_WARNING_EXAMPLE],
                             "refusal": None,
-                            "crop": _IMAGE_EXAMPLE,
+                            "crop": IMAGE_EXAMPLE,
                         }
                     ],
                 }
@@ -377,6 +462,7 @@ class FacesResponse(BaseModel):
 
     request_id: str
     image: PhotoReport
+    sha256: str = Field(description="of the uploaded bytes, as recipes name the photo")
     count: int = Field(description="faces in the photo; `faces` lists the largest of them")
     faces: list[FaceReport]
 
@@ -386,7 +472,7 @@ class ModelResponse(BaseModel):
         json_schema_extra={
             "examples": [
                 {
-                    "model": _MODEL_EXAMPLE,
+                    "model": MODEL_EXAMPLE,
                     "crop_size": 128,
                     "licence": "non-commercial research",
                     "limitations": ["Glasses and hands over the face are not kept."],
@@ -410,7 +496,7 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ready", "model": _MODEL_EXAMPLE}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ready", "model": MODEL_EXAMPLE}]})
 
     status: Literal["ready"]
     model: ModelName

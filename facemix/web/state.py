@@ -9,20 +9,38 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+import numpy as np
 from anyio import to_thread
 from starlette.requests import Request
 
 from facemix.errors import FacemixError, NotReady, Stopping
 from facemix.imaging.encode import encode_image
-from facemix.mixing.recipe import Interpolation, ModelIdentity
+from facemix.mixing.recipe import Edits, ModelIdentity
 from facemix.serving.admission import Admission
 from facemix.serving.cache import Cache
 from facemix.serving.observer import Observer
-from facemix.serving.types import FoundPhoto, MixResult, ParentInput, PhotoInput, SampleResult, StripResult, Vitals
+from facemix.serving.types import (
+    Cost,
+    FoundPhoto,
+    FrameSpec,
+    FramesResult,
+    LatentResult,
+    MixResult,
+    ParentInput,
+    PhotoInput,
+    SampleResult,
+    StripResult,
+    Vitals,
+)
 from facemix.settings import MEBIBYTE, Settings
+from facemix.web.jobs import Account, Jobs
 from facemix.web.problems import internal_error
+from facemix.web.stores import Stores
+
+if TYPE_CHECKING:
+    from facemix.vae.directions import AttributeDirections
 
 log = logging.getLogger("facemix.web")
 
@@ -40,18 +58,18 @@ class MixerLike(Protocol):
     model: ModelIdentity
     card: dict[str, Any]
     crop_size: int
+    latent_size: int
+    attributes: AttributeDirections | None
 
     async def find_faces(self, photo: PhotoInput, *, deadline: float | None = None) -> FoundPhoto: ...
 
     async def mix(
-        self,
-        parents: Sequence[ParentInput],
-        *,
-        interpolation: Interpolation = "lerp",
-        vividness: float = 0.0,
-        seed: int = 0,
-        deadline: float | None = None,
+        self, parents: Sequence[ParentInput], edits: Edits = ..., *, deadline: float | None = None
     ) -> MixResult: ...
+
+    async def frames(
+        self, parents: Sequence[ParentInput], specs: Sequence[FrameSpec], *, deadline: float | None = None
+    ) -> FramesResult: ...
 
     async def strip(
         self,
@@ -59,11 +77,15 @@ class MixerLike(Protocol):
         second: ParentInput,
         *,
         steps: int = 33,
-        interpolation: Interpolation = "lerp",
-        vividness: float = 0.0,
-        seed: int = 0,
+        edits: Edits = ...,
         deadline: float | None = None,
     ) -> StripResult: ...
+
+    async def latent(
+        self, parents: Sequence[ParentInput], edits: Edits = ..., *, deadline: float | None = None
+    ) -> LatentResult: ...
+
+    async def encode(self, crops: np.ndarray, *, deadline: float | None = None) -> tuple[np.ndarray, Cost]: ...
 
     async def sample(self, number: int, *, seed: int = 0, deadline: float | None = None) -> SampleResult: ...
 
@@ -82,8 +104,17 @@ MixerFactory = Callable[[Observer], MixerLike]
 class ServerState:
     """One per application. Its methods run on the event loop."""
 
-    def __init__(self, settings: Settings, factory: MixerFactory, observer: Observer | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        factory: MixerFactory,
+        observer: Observer | None = None,
+        stores: Stores | None = None,
+        account: Account = lambda ended: None,
+    ) -> None:
         self.settings = settings
+        self.stores = stores or Stores.in_memory(settings)
+        self.jobs = Jobs(self.stores.shelf, seconds=settings.job_seconds, most=settings.max_jobs, account=account)
         self.observer = observer or Observer()
         self.admission = Admission(settings.max_queue)
         self.sample_admission = Admission(SAMPLES_WAITING)
@@ -194,6 +225,7 @@ class ServerState:
     async def close(self) -> None:
         """Takes nothing new and lets go of the device. Requests that a stop has cancelled get a moment to end."""
         self.admission.stopping = self.sample_admission.stopping = True
+        await self.jobs.close()
         mixer, self._live = self._live, None
         if mixer is not None:
             self._retire(mixer)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
-from facemix.errors import DeadlineExceeded, RequestInvalid
-from facemix.serving.types import Cost, MixResult, ParentInput, PhotoInput
-from facemix.web.inputs import MixInput
+from facemix.errors import Busy, DeadlineExceeded, RequestInvalid, Stopping
+from facemix.serving.types import Cost, FrameSpec, FramesResult, ParentInput
 from facemix.web.state import MixerLike, ServerState
 
 DEADLINE_HEADER = "x-facemix-deadline"
+PATIENT_TRIES = 60
+PATIENT_SECONDS = 5.0
 GRACE_SECONDS = 1.0  # what has begun by its deadline gets so long to end
 
 Wanted = TypeVar("Wanted")
@@ -56,6 +57,30 @@ async def do_work(
                 raise DeadlineExceeded("it was not done in time", hint="try again later", retry_after=5) from error
 
 
+async def patiently(
+    state: ServerState, mixer: MixerLike, parents: Sequence[ParentInput], specs: Sequence[FrameSpec]
+) -> FramesResult:
+    """Draws frames for somebody who can wait: when there is room for them, and again if the device was too slow.
+
+    Raises:
+        Stopping: the server takes nothing new.
+        Busy: it did not come to it in time, many times over.
+        FacemixError: see `Mixer.frames`.
+    """
+    frames = sum(spec.edits.pictures for spec in specs)
+    for last in (*(False,) * PATIENT_TRIES, True):
+        try:
+            with state.admission.ticket(frames):
+                return await mixer.frames(parents, specs, deadline=time.monotonic() + state.settings.deadline_seconds)
+        except Stopping:
+            raise
+        except Busy as refusal:
+            if last:
+                raise
+            await asyncio.sleep(min(refusal.details.get("retry_after", 1), PATIENT_SECONDS))
+    raise AssertionError("the last try answers or raises")
+
+
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """Awaits `work`, and cancels it when the client goes away. The body must have been read."""
     task = asyncio.ensure_future(work)
@@ -74,22 +99,6 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
 async def _gone(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-async def mix_wanted(mixer: MixerLike, wanted: MixInput, deadline: float) -> MixResult:
-    """What the endpoint and the form both ask of the mixer."""
-    return await mixer.mix(
-        wanted.parents,
-        interpolation=wanted.interpolation,
-        vividness=wanted.vividness,
-        seed=wanted.seed,
-        deadline=deadline,
-    )
-
-
-def frames_of(parents: tuple[ParentInput, ...], decoded: int) -> int:
-    """Frames of a mix: one to encode per photograph, and those to decode."""
-    return sum(isinstance(parent, PhotoInput) for parent in parents) + decoded
 
 
 def charge(request: Request, mixer: MixerLike, cost: Cost, stage_ms: dict[str, float] | None = None) -> None:

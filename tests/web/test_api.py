@@ -5,30 +5,13 @@ import threading
 import numpy as np
 import pytest
 from fake_mixer import CROP, FakeMixer
-from web_client import CAT, CROWD, DARK, DEFECT, OTHER, PHOTO, files, opened, running
+from web_client import CAT, CROWD, DARK, DEFECT, OTHER, PHOTO, files, opened, problem, running
 
 from facemix.errors import CheckpointMissing
 
 MIX = "/api/v1/mix"
 B64 = base64.b64encode(PHOTO).decode()
 B64_OTHER = base64.b64encode(OTHER).decode()
-
-
-def problem(response, status: int, code: str, where: str | None = None) -> dict:
-    """Asserts that an answer is a complete problem document."""
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/problem+json"
-    body = response.json()
-    assert body["status"] == status
-    assert body["code"] == code
-    assert body["where"] == where
-    assert body["type"] == f"/problems/{code}"
-    assert body["title"]
-    assert body["detail"]
-    assert body["hint"]
-    assert body["request_id"] == response.headers["x-request-id"]
-    assert body["request_id"] in body["instance"]
-    return body
 
 
 # --- mix ---------------------------------------------------------------------------------------------------

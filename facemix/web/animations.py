@@ -1,0 +1,172 @@
+"""Animations: from what is asked for to a film, drawn and written a few frames at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from anyio import to_thread
+from starlette.requests import Request
+
+from facemix.errors import RequestInvalid
+from facemix.imaging.animate import ANIMATION_TYPES, check_animation, encode_animation
+from facemix.mixing.path import Easing, Loop, Stop, frames
+from facemix.mixing.recipe import Edits, Recipe, normalise_weights
+from facemix.serving.types import Cost, FrameSpec, FramesResult, LatentInput
+from facemix.settings import Settings
+from facemix.web.inputs import Wanted, given_edits, given_parents
+from facemix.web.jobs import Progress, Result
+from facemix.web.mixes import resolver, settled
+from facemix.web.parents import GivenParent
+from facemix.web.schemas_jobs import AnimationBody, AnimationMediaType
+from facemix.web.state import MixerLike, ServerState
+from facemix.web.work import patiently
+
+CHUNK = 8  # frames drawn at once; between chunks others get their turn
+
+
+@dataclass(frozen=True)
+class AnimationInput:
+    """An animation as it was asked for. `stops`: weights that sum to 1, and attributes or None for the whole's."""
+
+    parents: tuple[GivenParent, ...]
+    wanted: Wanted
+    stops: tuple[tuple[tuple[float, ...], dict[str, float] | None], ...]
+    count: int
+    fps: float
+    easing: Easing
+    loop: Loop
+    media_type: AnimationMediaType
+    size: int
+
+
+@dataclass(frozen=True)
+class Film:
+    """What is left to draw once the parents are latents. Nothing of a photograph is held."""
+
+    parents: tuple[LatentInput, ...]
+    specs: tuple[FrameSpec, ...]
+    fps: float
+    loop: bool
+    media_type: AnimationMediaType
+    size: int
+
+
+def animation_input(body: AnimationBody, settings: Settings) -> AnimationInput:
+    """What a request asks for.
+
+    Raises:
+        RequestInvalid: more frames than the operator allows, stops that do not fit the parents, what the type of file
+            does not take, and what `given_parents` and `given_edits` refuse.
+    """
+    count = max(2, round(body.seconds * body.fps))
+    if count > settings.max_frames:
+        raise RequestInvalid(
+            f"{body.seconds:g} seconds at {body.fps:g} frames per second are {count} frames",
+            hint=f"this server draws at most {settings.max_frames} for an animation",
+            where="seconds",
+        )
+    check_animation(body.media_type, fps=body.fps, side=body.size, count=count)
+    parents, wanted = given_parents(body.parents, settings), given_edits(body)
+    return AnimationInput(
+        parents,
+        wanted,
+        tuple(_stops(body)),
+        count,
+        body.fps,
+        body.easing,
+        body.loop,
+        body.media_type,
+        body.size,
+    )
+
+
+def _stops(body: AnimationBody) -> Iterator[tuple[tuple[float, ...], dict[str, float] | None]]:
+    parents = len(body.parents)
+    if body.stops is None:
+        if parents < 2:
+            raise RequestInvalid("one parent and no stops make no way", hint="give stops, or parents", where="stops")
+        for place in range(parents):
+            yield tuple(float(place == index) for index in range(parents)), None
+        return
+    for index, stop in enumerate(body.stops):
+        where = f"stops.{index}.weights"
+        if len(stop.weights) != parents:
+            raise RequestInvalid(
+                f"{len(stop.weights)} weights were given for {parents} parents",
+                hint="give one weight for each parent",
+                where=where,
+            )
+        yield normalise_weights(stop.weights, where=where), stop.attributes
+
+
+async def film_of(
+    request: Request, mixer: MixerLike, wanted: AnimationInput, deadline: float
+) -> tuple[Film, tuple[Recipe, ...], Cost]:
+    """Everything that can be refused is refused here: the parents are looked up, and each stop is drawn once.
+
+    Raises:
+        FacemixError: see `Resolver` and `Mixer.frames`.
+    """
+    resolve = resolver(request, mixer, deadline)
+    parents = await resolve.parents(wanted.parents)
+    edits, _ = settled(mixer, wanted.wanted)
+    stops = stops_of(wanted, edits)
+    made = await mixer.frames(parents, specs_of(stops, edits), deadline=deadline)
+    return film_through(wanted, stops, edits, made), made.recipes, resolve.cost + made.cost
+
+
+def stops_of(wanted: AnimationInput, edits: Edits) -> list[Stop]:
+    """The stops, with the whole's attributes where they have none of their own. Raises `RecipeInvalid`."""
+    return [
+        Stop(weights, edits.attributes if attributes is None else Edits.of(attributes=attributes).attributes)
+        for weights, attributes in wanted.stops
+    ]
+
+
+def specs_of(stops: Sequence[Stop], edits: Edits) -> list[FrameSpec]:
+    return [FrameSpec(stop.weights, edits.model_copy(update={"attributes": dict(stop.attributes)})) for stop in stops]
+
+
+def film_through(wanted: AnimationInput, stops: Sequence[Stop], edits: Edits, made: FramesResult) -> Film:
+    """made: the stops, drawn; what is kept of it are the parents' latents."""
+    latents = tuple(LatentInput(z, used.where) for z, used in zip(made.latents, made.parents, strict=True))
+    specs = specs_of(frames(stops, wanted.count, wanted.easing, wanted.loop), edits)
+    repeats = wanted.loop != "once"
+    return Film(latents, tuple(specs), wanted.fps, repeats, wanted.media_type, wanted.size)
+
+
+async def make_film(state: ServerState, mixer: MixerLike, film: Film, progress: Progress) -> Result:
+    """The film as a file.
+
+    Raises:
+        FacemixError: what drawing and writing raise.
+    """
+    loop = asyncio.get_running_loop()
+    progress.model = str(mixer.model)
+
+    async def draw(specs: tuple[FrameSpec, ...]) -> np.ndarray:
+        made = await patiently(state, mixer, film.parents, specs)
+        progress.cost += made.cost
+        return made.frames
+
+    def drawn() -> Iterator[np.ndarray]:
+        for first in range(0, len(film.specs), CHUNK):
+            yield from asyncio.run_coroutine_threadsafe(draw(film.specs[first : first + CHUNK]), loop).result()
+
+    def write() -> bytes:
+        return encode_animation(
+            drawn(),
+            media_type=film.media_type,
+            fps=film.fps,
+            loop=film.loop,
+            side=film.size,
+            count=len(film.specs),
+            on_progress=lambda done: loop.call_soon_threadsafe(progress.advance),
+            stop=progress.stop,
+        )
+
+    data = await to_thread.run_sync(write, abandon_on_cancel=True)
+    return Result(data, film.media_type, f"facemix{ANIMATION_TYPES[film.media_type]}")

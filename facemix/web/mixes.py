@@ -1,0 +1,73 @@
+"""What the endpoint, the page and jobs ask of the mixer: parents resolved, words turned into attributes, then mixed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from starlette.requests import Request
+
+from facemix.mixing.notes import Note
+from facemix.mixing.recipe import Edits
+from facemix.serving.types import MixResult, StripResult
+from facemix.serving.words import with_words
+from facemix.web.inputs import MixInput, StripInput, Wanted
+from facemix.web.parents import Resolver, frames_of
+from facemix.web.state import MixerLike, ServerState
+
+
+def resolver(request: Request, mixer: MixerLike, deadline: float) -> Resolver:
+    """For whoever has sent the request."""
+    stores = ServerState.of(request).stores
+    return Resolver(mixer, stores.faces, stores.saved, owner_of(request), deadline)
+
+
+def owner_of(request: Request) -> str | None:
+    """The name of the caller's API key, None without one."""
+    return request.scope.get("state", {}).get("api_key")
+
+
+def frames_of_mix(wanted: MixInput) -> int:
+    """What a mix costs, as far as it is known before a saved recipe is looked up."""
+    if wanted.replay is None:
+        return frames_of(wanted.parents, wanted.wanted.edits.pictures)
+    recipe = wanted.replay.recipe
+    return len(wanted.replay.photos) + (1 if isinstance(recipe, str) else recipe.pictures)
+
+
+def settled(mixer: MixerLike, wanted: Wanted) -> tuple[Edits, tuple[Note, ...]]:
+    """Edits with what the prompts add to their attributes, and notes about words that say nothing.
+
+    Raises:
+        AttributesMissing: there are words, and the model has no directions.
+        RecipeInvalid: see `facemix.mixing.vocabulary.parse`.
+    """
+    return with_words(wanted.edits, wanted.prompt, wanted.negative_prompt, mixer.attributes, mixer.model)
+
+
+async def mix_wanted(request: Request, mixer: MixerLike, wanted: MixInput, deadline: float) -> MixResult:
+    """One mix, or a recipe drawn again.
+
+    Raises:
+        FaceGone, RecordMissing, ModelMismatch, RecipeInvalid, AttributesMissing: see `Resolver` and `settled`.
+        FacemixError: see `Mixer.mix`.
+    """
+    resolve = resolver(request, mixer, deadline)
+    notes: tuple[Note, ...] = ()
+    if wanted.replay is not None:
+        parents, edits = await resolve.replay(wanted.replay)
+    else:
+        parents = await resolve.parents(wanted.parents)
+        edits, notes = settled(mixer, wanted.wanted)
+    result = await mixer.mix(parents, edits, deadline=deadline)
+    if wanted.portable:
+        result = replace(result, recipe=result.recipe.portable(result.latents))
+    return replace(result, notes=(*notes, *result.notes), cost=resolve.cost + result.cost)
+
+
+async def strip_wanted(request: Request, mixer: MixerLike, wanted: StripInput, deadline: float) -> StripResult:
+    """Raises as `mix_wanted`."""
+    resolve = resolver(request, mixer, deadline)
+    first, second = await resolve.parents(wanted.parents)
+    edits, _ = settled(mixer, wanted.wanted)
+    result = await mixer.strip(first, second, steps=wanted.steps, edits=edits, deadline=deadline)
+    return replace(result, cost=resolve.cost + result.cost)

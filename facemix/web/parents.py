@@ -1,0 +1,133 @@
+"""From parents as a request names them to those that the mixer takes: faces kept here, latents, saved recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from facemix.mixing.latents import unpack_latent
+from facemix.mixing.recipe import Edits, LatentParent, ModelIdentity, Recipe
+from facemix.serving.replay import check_model, parents_of
+from facemix.serving.types import Cost, LatentInput, ParentInput, PhotoInput, SampleInput
+from facemix.web.kept_faces import KeptFaces
+from facemix.web.saved import SavedRecipes
+from facemix.web.state import MixerLike
+
+
+@dataclass(frozen=True)
+class GivenFace:
+    """A face that was registered, by its id."""
+
+    face_id: str
+    where: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class GivenLatent:
+    """A latent as text, and the model that it claims to be of."""
+
+    model: ModelIdentity
+    z: str
+    where: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class GivenRecipe:
+    """The result of a recipe, or of a saved one by its id, as a parent."""
+
+    recipe: Recipe | str
+    where: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class GivenReplay:
+    """A recipe, or the id of a saved one, to draw again, and its photographs by SHA-256."""
+
+    recipe: Recipe | str
+    photos: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+
+GivenParent = PhotoInput | SampleInput | GivenFace | GivenLatent | GivenRecipe
+
+
+def frames_of(parents: Sequence[GivenParent], decoded: int) -> int:
+    """Frames of a request, as for `Admission.ticket`: one to encode per photograph, those to decode, and two for the
+    result of a recipe."""
+    costs = {PhotoInput: 1, GivenRecipe: 2}
+    return sum(costs.get(type(parent), 0) for parent in parents) + decoded
+
+
+class Resolver:
+    """Looks up what a request names, for one caller and one model.
+
+    Attributes:
+        cost: what looking up took of the device.
+    """
+
+    def __init__(
+        self, mixer: MixerLike, faces: KeptFaces, saved: SavedRecipes, owner: str | None, deadline: float
+    ) -> None:
+        self._mixer, self._faces, self._saved, self._owner = mixer, faces, saved, owner
+        self._deadline = deadline
+        self.cost = Cost()
+
+    async def parents(self, given: Sequence[GivenParent]) -> tuple[ParentInput, ...]:
+        """What the mixer takes.
+
+        Raises:
+            FaceGone: a face is unknown, expired, deleted or another caller's.
+            RecordMissing: there is no such saved recipe.
+            ModelMismatch: a latent or recipe belongs to another model.
+            RecipeInvalid: a latent is damaged, or a recipe has photographs.
+        """
+        return tuple([await self._parent(one) for one in given])
+
+    async def replay(self, given: GivenReplay) -> tuple[tuple[ParentInput, ...], Edits]:
+        """The parents and edits of a recipe, whose mix gives it again.
+
+        Raises:
+            RecordMissing, ModelMismatch, RecipeInvalid: as `parents`; RecipeInvalid also for a photograph that is
+                missing.
+        """
+        recipe = await self.recipe(given.recipe, where="recipe")
+        return self._parents_of(recipe, given.photos, where="recipe"), recipe.edits
+
+    async def recipe(self, recipe: Recipe | str, *, where: str) -> Recipe:
+        """A recipe of the live model, looked up if it is an id. Raises `RecordMissing`, `ModelMismatch`."""
+        if isinstance(recipe, str):
+            recipe = (await self._saved.get(recipe)).recipe
+        self._check_model(recipe.model, where)
+        return recipe
+
+    async def _parent(self, given: GivenParent) -> ParentInput:
+        if isinstance(given, GivenFace):
+            kept = await self._faces.get(given.face_id, owner=self._owner, where=given.where)
+            self._check_model(kept.model, given.where)
+            return LatentInput(kept.z, given.where, given.weight, kept.parent)
+        if isinstance(given, GivenLatent):
+            self._check_model(given.model, given.where)
+            return LatentInput(self._unpacked(given.z, given.where), given.where, given.weight)
+        if isinstance(given, GivenRecipe):
+            return await self._result(given)
+        return given
+
+    async def _result(self, given: GivenRecipe) -> LatentInput:
+        recipe = await self.recipe(given.recipe, where=given.where)
+        parents = self._parents_of(recipe, {}, where=given.where)
+        made = await self._mixer.latent(parents, recipe.edits, deadline=self._deadline)
+        self.cost += made.cost
+        origin = given.recipe if isinstance(given.recipe, str) else None
+        named = LatentParent.from_latent(made.z, origin=origin)
+        return LatentInput(made.z, given.where, given.weight, named)
+
+    def _parents_of(self, recipe: Recipe, photos: Mapping[str, bytes], *, where: str) -> tuple[ParentInput, ...]:
+        return parents_of(recipe, photos, latent_size=self._mixer.latent_size, where=where)
+
+    def _unpacked(self, z: str, where: str):
+        return unpack_latent(z, self._mixer.latent_size, where=where)
+
+    def _check_model(self, model: ModelIdentity, where: str) -> None:
+        check_model(model, self._mixer.model, where=where)
