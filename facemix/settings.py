@@ -89,6 +89,7 @@ class Settings(BaseSettings):
     rate_samples: str = Field(
         "1800/minute", description="requests for sample faces, and others that cost little, of one address or key"
     )
+    rate_saves: str = Field("120/hour", description="recipes that one address or key may save")
     data_dir: Path = Field(
         Path("~/.local/share/facemix"), description="folder of the database, unless FACEMIX_DATABASE_URL names one"
     )

@@ -30,7 +30,7 @@ _LONGEST_SECRET = 512
 _PROVEN = 1024  # secrets remembered as a key's
 _IPV6_NETWORK = 64  # bits: what one customer of a provider is given
 
-Group = Literal["work", "samples", "unknown keys"]
+Group = Literal["work", "samples", "saves", "unknown keys"]
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,13 @@ class Rates:
     address: requests for work (a mix, a strip, a look at a photo) of one address; also secrets that no key has.
     key: the same of one API key.
     samples: sample faces and whatever else costs little, of either; the page asks for a dozen at once.
+    saves: recipes to be saved, of either: they stay on the disk.
     """
 
     address: str = "600/minute"
     key: str = "3000/minute"
     samples: str = "1800/minute"
+    saves: str = "120/hour"
 
 
 class BoundedStorage(Storage):
@@ -134,7 +136,7 @@ class RateLimits:
 
     def __init__(self, rates: Rates, *, most: int = MOST_TRACKED, clock: Callable[[], float] = time.monotonic) -> None:
         """Raises `ConfigError` for a rate that cannot be read."""
-        self.items = {name: _parse(name, getattr(rates, name)) for name in ("address", "key", "samples")}
+        self.items = {name: _parse(name, getattr(rates, name)) for name in ("address", "key", "samples", "saves")}
         self.storage = BoundedStorage(most, clock)
         self.limiter = FixedWindowRateLimiter(self.storage)
 
@@ -156,7 +158,7 @@ class RateLimits:
         """
         kind = "key" if keyed else "address"
         wait, exceeded = 0, ""
-        items = self.items["samples" if group == "samples" else kind]
+        items = self.items[group if group in ("samples", "saves") else kind]
         if own is not None and group == "work":
             items = [RateLimitItemPerMinute(own)]
         for item in items:
@@ -250,6 +252,8 @@ class RateLimitMiddleware:
 
 def _group(scope: Scope) -> Group | None:
     path, method = scope["path"].removeprefix(scope.get("root_path", "")), scope["method"]
+    if method == "POST" and path == "/api/v1/recipes":
+        return "saves"
     if method == "POST" and (path == "/" or path.startswith(("/api/v1/", "/r/"))):
         return "work"
     if path.startswith(("/api/v1/", "/r/")):

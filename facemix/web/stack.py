@@ -12,7 +12,8 @@ from starlette.responses import Response
 from facemix.errors import FacemixError
 from facemix.settings import Settings
 from facemix.web.accounts import Accounts, LedgerMiddleware
-from facemix.web.deadlines import BodyDeadlineMiddleware
+from facemix.web.deadlines import BODY_SECONDS, BodyDeadlineMiddleware
+from facemix.web.idempotency import DAY, FACES, PATHS, IdempotencyMiddleware
 from facemix.web.limits import Buffered
 from facemix.web.middleware import (
     BodyLimitMiddleware,
@@ -22,6 +23,10 @@ from facemix.web.middleware import (
     SecurityHeadersMiddleware,
 )
 from facemix.web.rates import RateLimitMiddleware, RateLimits, Rates
+from facemix.web.shelf import AsyncShelf
+
+# A request is read for at most so long, then waits for the model, then is written and kept.
+LEASE_SPARE_SECONDS = 60.0
 
 
 def surround(
@@ -31,6 +36,7 @@ def surround(
     *,
     accounts: Accounts | None,
     buffered: Buffered,
+    shelf: AsyncShelf,
     observing: Sequence[Middleware] = (),
 ) -> None:
     """Adds the middleware.
@@ -39,14 +45,22 @@ def surround(
         respond: renders a refusal.
         accounts: the ledger and the keys.
         buffered: counts the bodies in memory.
+        shelf: where answers are kept that may be asked for again.
         observing: stands between the request id and the ledger, the outermost first.
     """
-    # The one added last is the outermost.
+    # The one added last is the outermost. Idempotency stands inside of rates, because a repeated request counts as any
+    # other, and it has to know whose key it is; and inside of what bounds a body, which it reads.
+    app.add_middleware(
+        IdempotencyMiddleware,
+        shelf=shelf,
+        paths=_repeatable(settings),
+        lease=BODY_SECONDS + settings.deadline_seconds + LEASE_SPARE_SECONDS,
+    )
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, buffered=buffered)
     app.add_middleware(BodyDeadlineMiddleware)
     app.add_middleware(
         RateLimitMiddleware,
-        limits=RateLimits(Rates(settings.rate_per_address, settings.rate_per_key, settings.rate_samples)),
+        limits=RateLimits(Rates(settings.rate_per_address, settings.rate_per_key, settings.rate_samples, settings.rate_saves)),
         respond=respond,
         resolve=None if accounts is None else accounts.sender_of,
     )
@@ -58,3 +72,9 @@ def surround(
     for one in reversed(observing):
         app.add_middleware(one.cls, *one.args, **one.kwargs)
     app.add_middleware(RequestIdMiddleware)
+
+
+def _repeatable(settings: Settings) -> dict[str, float]:
+    """For how many seconds an answer may be asked for again: a day, but that about faces for no longer than they are
+    kept, because it shows them."""
+    return {**dict.fromkeys(PATHS, DAY), FACES: min(DAY, settings.face_seconds)}

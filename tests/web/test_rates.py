@@ -229,6 +229,7 @@ def test_clients_without_an_address_are_one(clock, client):
         ("POST", "/api/v1/mix", True),
         ("POST", "/api/v1/strip", True),
         ("POST", "/api/v1/faces", True),
+        ("POST", "/api/v1/recipes", True),
         ("GET", "/api/v1/samples/3", True),
         ("HEAD", "/api/v1/samples/3", True),
         ("GET", "/", False),
@@ -248,7 +249,7 @@ def test_clients_without_an_address_are_one(clock, client):
 )
 @pytest.mark.parametrize("root_path", ["", "/mixer"])
 def test_which_requests_count(clock, method, path, limited, root_path):
-    ask = Asked(clock, resolve, address="1/minute", samples="1/minute")
+    ask = Asked(clock, resolve, address="1/minute", samples="1/minute", saves="1/minute")
     ask(method, path, root_path=root_path)
     assert (ask(method, path, root_path=root_path)[0] == 429) is limited
 
@@ -323,3 +324,12 @@ def test_other_kinds_of_scope_pass(clock):
     middleware = RateLimitMiddleware(app, RateLimits(Rates()), lambda request, error: None)
     asyncio.run(middleware({"type": "lifespan"}, 1, 2))
     assert seen == [({"type": "lifespan"}, 1, 2)]
+
+
+def test_what_is_saved_has_a_rate_of_its_own_that_a_keys_own_rate_does_not_lift(clock):
+    ask = Asked(clock, resolve, address="100/minute", key="100/minute", saves="2/hour")
+    for headers in ({}, {"authorization": "Bearer s3cret"}):
+        answers = [ask("POST", "/api/v1/recipes", **headers)[0] for _ in range(3)]
+        assert answers == [200, 200, 429]
+        assert ask("POST", "/api/v1/mix", **headers)[0] == 200
+        assert ask("GET", "/api/v1/recipes/x", **headers)[0] == 200

@@ -1,3 +1,4 @@
+import asyncio
 import threading
 import time
 
@@ -5,6 +6,13 @@ import pytest
 from anyio import sleep
 from fake_mixer import FakeMixer
 from web_client import OTHER, PHOTO, files, running
+
+from facemix.errors import DeadlineExceeded, RecipeInvalid, Stopping
+from facemix.serving.types import FrameSpec
+from facemix.settings import Settings
+from facemix.web import work
+from facemix.web.state import ServerState
+from facemix.web.work import patiently
 
 MIX = "/api/v1/mix"
 BOTH = {"face_a": PHOTO, "face_b": OTHER}
@@ -120,3 +128,63 @@ def test_a_slow_sender_keeps_nobody_out():
             done.set()
             slow.join()
         assert answers[0] == 200
+
+
+# --- work that can wait ------------------------------------------------------------------------------------
+
+
+class Drawing:
+    """A mixer that refuses the first times."""
+
+    def __init__(self, *refusals):
+        self.refusals = list(refusals)
+        self.asked = 0
+
+    async def frames(self, parents, specs, *, deadline):
+        self.asked += 1
+        if self.refusals:
+            raise self.refusals.pop(0)
+        return "frames"
+
+
+def drawn(mixer, *, inside=0, stopping=False):
+    state = ServerState(Settings(max_queue=4), FakeMixer)
+    state.admission.inside, state.admission.stopping = inside, stopping
+
+    async def ask():
+        asking = asyncio.ensure_future(patiently(state, mixer, [], [FrameSpec((1.0,))]))
+        await asyncio.sleep(0.05)
+        asked = mixer.asked
+        state.admission.inside -= inside
+        return asked, await asyncio.wait_for(asking, 20), state.admission.inside
+
+    return asyncio.run(ask())
+
+
+def test_whoever_can_wait_is_drawn_when_there_is_room(monkeypatch):
+    monkeypatch.setattr(work, "PATIENT_SECONDS", 0.01)
+    assert drawn(Drawing(), inside=4) == (0, "frames", 0)
+
+
+def test_whoever_can_wait_is_drawn_again_when_the_device_was_too_slow(monkeypatch):
+    monkeypatch.setattr(work, "PATIENT_SECONDS", 0.01)
+    late = DeadlineExceeded("late", hint="again", retry_after=5)
+    mixer = Drawing(late, late)
+    assert drawn(mixer)[1:] == ("frames", 0)
+    assert mixer.asked == 3
+
+
+def test_whoever_can_wait_does_not_wait_for_a_server_that_stops_nor_for_what_is_wrong():
+    with pytest.raises(Stopping):
+        drawn(Drawing(), stopping=True)
+    with pytest.raises(RecipeInvalid):
+        drawn(Drawing(RecipeInvalid("no", hint="none")))
+
+
+def test_patience_ends(monkeypatch):
+    monkeypatch.setattr(work, "PATIENT_SECONDS", 0.0)
+    late = DeadlineExceeded("late", hint="again", retry_after=5)
+    mixer = Drawing(*[late] * 1000)
+    with pytest.raises(DeadlineExceeded):
+        drawn(mixer)
+    assert mixer.asked == work.PATIENT_TRIES + 1
