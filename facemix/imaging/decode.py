@@ -124,6 +124,7 @@ class Photograph:
 
     Attributes:
         width, height: of the upright photograph in pixels, reduced to `limits.max_side`. Its full size.
+        sent: width and height of the upright photograph as the file has it.
         format: see `DecodedImage`.
         notes: see `DecodedImage`; empty until pixels were asked for.
 
@@ -157,6 +158,7 @@ class Photograph:
             self._accepted = fit(*self._size, limits.max_side or max(self._size))
             turned = on_its_side(self._header.exif)
             self.width, self.height = self._accepted[::-1] if turned else self._accepted
+            self.sent = self._size[::-1] if turned else self._size
 
     def pixels(self, side: float = inf) -> np.ndarray:
         """(h, w, 3) uint8 RGB, upright: the whole photograph, its longer side at least `side` pixels or its full size.

@@ -12,14 +12,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from concurrent.futures import Future
 
 import numpy as np
 
-from facemix.errors import Busy, DeadlineExceeded, EngineFailed, FacemixError, Stopping
-from facemix.serving.observer import Dropped, Kind, Observer
+from facemix.errors import Busy, DeadlineExceeded, FacemixError
+from facemix.serving.jobs import Drop, Job, Piece, Served, failed
+from facemix.serving.observer import Kind, Observer
+from facemix.serving.pool import stopping
 
 log = logging.getLogger("facemix.engine")
 
@@ -29,56 +29,6 @@ FAILED_IN_A_ROW = 8  # so many jobs one after the other are hardly all bad: it i
 _BACKOFF = (0.0, 0.0, 1.0, 3.0, 7.0, 15.0, 30.0)  # seconds, by deaths in a row; the first heir begins at once
 
 Work = Callable[[np.ndarray], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Served:
-    """rows: one result per row that was submitted. `device_seconds` is this job's share, by frames, of the time
-    that its batches took; `waited` the seconds before its first frame was taken."""
-
-    rows: np.ndarray
-    device_seconds: float
-    waited: float
-
-
-@dataclass(eq=False)
-class _Job:
-    kind: Kind
-    rows: np.ndarray
-    deadline: float | None
-    future: Future[Served] = field(default_factory=Future)
-    queued: float = field(default_factory=time.monotonic)
-    waited: float = 0.0
-    taken: int = 0
-    device_seconds: float = 0.0
-    parts: list[np.ndarray] = field(default_factory=list)
-
-    def finish(self, error: BaseException | None = None) -> None:
-        try:
-            if error is not None:
-                self.future.set_exception(error)
-            elif sum(map(len, self.parts)) == len(self.rows):
-                self.future.set_result(Served(np.concatenate(self.parts), self.device_seconds, self.waited))
-        except InvalidStateError:
-            pass  # the caller left in the very moment, or the job has failed before
-
-
-@dataclass(frozen=True)
-class _Piece:
-    job: _Job
-    start: int
-    stop: int
-
-    @property
-    def rows(self) -> np.ndarray:
-        return self.job.rows[self.start : self.stop]
-
-
-class _Drop(NamedTuple):
-    job: _Job
-    frames: int
-    reason: Dropped
-    error: BaseException
 
 
 class Batcher:
@@ -103,10 +53,10 @@ class Batcher:
         self._work, self._prepare = work, prepare
         self._max_batch, self._max_queue = max_batch, max_queue
         self._observer = observer or Observer()
-        self._jobs: deque[_Job] = deque()
+        self._jobs: deque[Job] = deque()
         self._wake = threading.Condition()
         self._depth = 0  # frames in `_jobs` that no batch has taken
-        self._in_hand: list[_Piece] = []
+        self._in_hand: list[Piece] = []
         self._closing = False
         self._deaths = 0  # in a row, without a batch that succeeded in between
         self._failures = 0  # of jobs computed alone, in a row
@@ -149,12 +99,12 @@ class Batcher:
         Raises:
             Busy: the queue is full. Stopping: after `close`. EngineFailed: the thread has died and the next is not up.
         """
-        job = _Job(kind, rows, deadline)
+        job = Job(kind, rows, deadline)
         with self._wake:
             if self._closing:
-                raise _stopping()
+                raise stopping()
             if self._deaths and not self.ready.is_set():
-                raise _failed()
+                raise failed()
             if self._depth and self._depth + len(rows) > self._max_queue:
                 raise Busy(f"{self._depth} frames are already waiting", hint="try again in a moment", retry_after=2)
             self._jobs.append(job)
@@ -170,7 +120,7 @@ class Batcher:
             self._wake.notify_all()
         self._thread.join(seconds)
         with self._wake:
-            left = self._give_up(_stopping, queue=True)
+            left = self._give_up(stopping, queue=True)
         self._drop(left)
 
     # --- the thread ----------------------------------------------------------------------------------------
@@ -212,21 +162,21 @@ class Batcher:
                     heir = True
                 except RuntimeError:
                     log.exception("no new inference thread can be started")
-            lost = self._give_up(_failed, queue=not (prepared and heir))
+            lost = self._give_up(failed, queue=not (prepared and heir))
         self._drop(lost)
         if heir:
             self._observer.restarted()
 
-    def _give_up(self, error: Callable[[], FacemixError], *, queue: bool) -> list[_Drop]:
+    def _give_up(self, error: Callable[[], FacemixError], *, queue: bool) -> list[Drop]:
         """Takes away what is in hand and, if so told, all that waits."""
-        lost = [(piece.job, len(piece.rows)) for piece in self._in_hand if not piece.job.future.done()]
+        lost = [(piece.job, len(piece)) for piece in self._in_hand if not piece.job.future.done()]
         self._in_hand = []
         if queue:
-            lost += [(job, len(job.rows) - job.taken) for job in self._jobs]
+            lost += [(job, job.left) for job in self._jobs]
             self._jobs, self._depth = deque(), 0
-        return [_Drop(job, frames, _reason(job), error()) for job, frames in lost]
+        return [job.given_up(frames, error()) for job, frames in lost]
 
-    def _take(self) -> list[_Piece]:
+    def _take(self) -> list[Piece]:
         """The next batch: of the kind that has waited longest, in the order of arrival. Empty when closing."""
         while True:
             with self._wake:
@@ -244,44 +194,41 @@ class Batcher:
             if pieces:
                 return pieces
 
-    def _fill(self) -> tuple[list[_Piece], list[_Drop]]:
+    def _fill(self) -> tuple[list[Piece], list[Drop]]:
         """One batch from the queue, and those who need no answer any more."""
         now, room = time.monotonic(), self._max_batch
-        pieces: list[_Piece] = []
-        dropped: list[_Drop] = []
-        later: deque[_Job] = deque()  # of the other kind, or without room
-        unfinished: deque[_Job] = deque()
+        pieces: list[Piece] = []
+        dropped: list[Drop] = []
+        later: deque[Job] = deque()  # of the other kind, or without room
+        unfinished: deque[Job] = deque()
         for job in self._jobs:
-            left = len(job.rows) - job.taken
+            left = job.left
             if job.future.done():
-                dropped.append(_Drop(job, left, _reason(job), _failed()))
+                dropped.append(job.given_up(left, failed()))
             elif job.deadline is not None and now > job.deadline:
                 late = DeadlineExceeded("it waited past its deadline", hint="try again later", retry_after=2)
-                dropped.append(_Drop(job, left, "deadline", late))
+                dropped.append(Drop(job, left, "deadline", late))
             elif room == 0 or (pieces and job.kind != pieces[0].job.kind):
                 later.append(job)
                 continue
             else:
-                if job.taken == 0:
-                    job.waited = now - job.queued
-                left = min(room, left)
-                pieces.append(_Piece(job, job.taken, job.taken + left))
-                job.taken += left
+                pieces.append(job.take(room))
+                left = len(pieces[-1])
                 room -= left
-                if job.taken < len(job.rows):
+                if job.left:
                     unfinished.append(job)
             self._depth -= left
         self._jobs = later + unfinished
         return pieces, dropped
 
-    def _compute(self, pieces: list[_Piece]) -> None:
-        kind, frames = pieces[0].job.kind, sum(piece.stop - piece.start for piece in pieces)
+    def _compute(self, pieces: list[Piece]) -> None:
+        kind, frames = pieces[0].job.kind, sum(map(len, pieces))
         started = time.monotonic()
         try:
             results = self._run(kind, np.concatenate([piece.rows for piece in pieces]))
         except Exception as error:
             if len(pieces) == 1:
-                self._drop([_Drop(pieces[0].job, frames, "failed", error)])
+                self._drop([Drop(pieces[0].job, frames, "failed", error)])
                 self._failures += 1
                 if self._failures >= FAILED_IN_A_ROW:
                     raise RuntimeError(f"{self._failures} jobs failed in a row") from error
@@ -296,11 +243,10 @@ class Batcher:
         self._observer.batch(kind, frames, len(pieces), seconds)  # if it raises, these are in hand: they fail
         at = 0
         for piece in pieces:
-            size = piece.stop - piece.start
-            piece.job.parts.append(results[at : at + size])
-            piece.job.device_seconds += seconds * size / frames
+            piece.job.parts.append(results[at : at + len(piece)])
+            piece.job.device_seconds += seconds * len(piece) / frames
             piece.job.finish()
-            at += size
+            at += len(piece)
 
     def _run(self, kind: Kind, rows: np.ndarray) -> np.ndarray:
         results = self._work[kind](rows)
@@ -308,20 +254,8 @@ class Batcher:
             raise RuntimeError(f"{len(rows)} rows went in, {len(results)} came out")
         return results
 
-    def _drop(self, drops: list[_Drop]) -> None:
+    def _drop(self, drops: list[Drop]) -> None:
         for drop in drops:  # all of them before the observer hears of any: if it raises, nobody waits for ever
             drop.job.finish(drop.error)
         for drop in drops:
             self._observer.dropped(drop.job.kind, drop.reason, drop.frames)
-
-
-def _reason(job: _Job) -> Dropped:
-    return "cancelled" if job.future.cancelled() else "failed"
-
-
-def _stopping() -> Stopping:
-    return Stopping("the server is stopping", hint="try again in a moment", retry_after=2)
-
-
-def _failed() -> EngineFailed:
-    return EngineFailed("the model stopped while it worked on this", hint="try again in a moment", retry_after=2)

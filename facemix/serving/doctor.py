@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from PIL import features
 
-from facemix.errors import FacemixError
+from facemix.errors import FacemixError, InstallationError
 from facemix.faces.centerface import CenterFace
 from facemix.faces.finder import FaceFinder
 from facemix.faces.runners import RunnerChoice
+from facemix.imaging.video import encode_mp4, find_ffmpeg
 from facemix.resources import resource_dir
 from facemix.serving.engine import Engine, engine_from_settings
 from facemix.serving.tuning import tune_allocator
@@ -46,6 +47,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         "torch": _torch,
         "torchvision": _torchvision,
         "image formats": _formats,
+        "animations": _animations,
         "templates and static files": _files,
         "face detector": _detector,
         "model": _model,
@@ -108,6 +110,16 @@ def _formats(settings: Settings) -> Finding:
             )
     extra = [name for name, on in (("HEIC", settings.allow_heif), ("AVIF", settings.allow_avif)) if on]
     return Finding("image formats", "ok", ", ".join(["JPEG", "PNG", "WebP", *extra]))
+
+
+def _animations(settings: Settings) -> Finding:
+    """GIF and WebP are Pillow's; MP4 is an extra."""
+    try:
+        program = find_ffmpeg()
+    except InstallationError as error:
+        return Finding("animations", "note", f"GIF, WebP; no MP4: {error.message}", "pip install 'facemix[video]'")
+    encode_mp4([np.full((128, 128, 3), 128, np.uint8)], side=128, fps=10)
+    return Finding("animations", "ok", f"GIF, WebP, MP4 by {program}")
 
 
 def _files(settings: Settings) -> Finding:
@@ -177,18 +189,11 @@ def _database(settings: Settings) -> Finding:
 
 
 def _blobs(settings: Settings) -> Finding:
-    from facemix.storage.blobs import BlobStore, S3Options
+    from facemix.storage.blobs import open_blobs
 
     if settings.blob_url is None:
         return Finding("blob store", "ok", "the data folder")
-    secret = settings.s3_secret_access_key
-    options = S3Options(
-        endpoint=settings.s3_endpoint,
-        region=settings.s3_region,
-        access_key_id=settings.s3_access_key_id,
-        secret_access_key=None if secret is None else secret.get_secret_value(),
-    )
-    store = BlobStore.open(settings.blob_url, s3=options)
+    store = open_blobs(settings)
     name = store.put("doctor", b"written by facemix doctor")
     store.get(name)
     store.delete(name)

@@ -14,7 +14,8 @@ from facemix.mixing.prior import sample_noise
 from facemix.mixing.recipe import ModelIdentity
 from facemix.resources import resource_dir
 from facemix.serving.backends.choose import open_backend
-from facemix.serving.batcher import Batcher, Served
+from facemix.serving.batcher import Batcher
+from facemix.serving.jobs import Served
 from facemix.serving.observer import Observer
 from facemix.settings import Settings
 from facemix.vae.checkpoint import Checkpoint, load_checkpoint, newest_checkpoint

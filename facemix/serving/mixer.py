@@ -12,17 +12,13 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 from facemix.errors import AttributesMissing, DeadlineExceeded, FaceChoiceInvalid, FacemixError, RecipeInvalid
-from facemix.faces.centerface import CenterFace
-from facemix.faces.finder import FaceFinder
 from facemix.faces.placed import Placed
-from facemix.imaging.decode import WORKING_SIDE, DecodeLimits
 from facemix.mixing.attributes import AttributeReader, apply, check
 from facemix.mixing.compose import compose
 from facemix.mixing.interpolation import interpolate
@@ -38,13 +34,12 @@ from facemix.mixing.recipe import (
     normalise_weights,
 )
 from facemix.mixing.variation import vary
-from facemix.serving.batcher import Served
 from facemix.serving.cache import Cache
 from facemix.serving.engine import Engine, engine_from_settings
-from facemix.serving.lookers import Lookers, ProcessLookers, ThreadLookers
+from facemix.serving.jobs import Served
+from facemix.serving.lookers import Lookers, ProcessLookers, lookers_from_settings
 from facemix.serving.observer import Observer
 from facemix.serving.pool import Pool
-from facemix.serving.tuning import cores
 from facemix.serving.types import (
     Cost,
     FoundPhoto,
@@ -494,18 +489,3 @@ def mixer_from_settings(settings: Settings, observer: Observer | None = None) ->
         cache_seconds=settings.cache_seconds,
         observer=observer,
     )
-
-
-def lookers_from_settings(settings: Settings) -> ThreadLookers | ProcessLookers:
-    """Who looks at photographs, as an operator's settings ask for; processes are still starting.
-
-    Raises:
-        InstallationError: see `CenterFace`.
-    """
-    limits = replace(DecodeLimits.from_settings(settings), max_side=WORKING_SIDE)
-    workers = settings.workers or cores()
-    if settings.isolate:
-        return ProcessLookers(limits, runner=settings.detector, processes=workers)
-    # Photographs, not parts of one, are what runs in parallel.
-    finder = FaceFinder(CenterFace(threads=1, runner=settings.detector))
-    return ThreadLookers(finder, limits, workers)

@@ -6,6 +6,7 @@ import socket
 import sys
 
 from facemix.errors import InstallationError
+from facemix.serving.observer import Observer
 from facemix.settings import Settings
 from facemix.storage.database import Database
 from facemix.storage.engine import default_url
@@ -13,6 +14,8 @@ from facemix.web.accounts import Accounts
 from facemix.web.app import create_app
 from facemix.web.connections import ConnectionLimits
 from facemix.web.server import BACKLOG, make_server
+from facemix.web.state import MixerLike
+from facemix.web.stores import Stores
 
 # When the event loop wants Python's lock, a thread that looks at a photograph holds it for so long at most; by default
 # it is ten times as long, which every answer would wait for.
@@ -63,11 +66,10 @@ def serve_here(settings: Settings) -> int:
     Raises:
         InstallationError, ConfigError, StorageUnavailable: it cannot begin.
     """
-    from facemix.serving.mixer import mixer_from_settings  # torch and all: a front before replicas has no use for it
-
     sys.setswitchinterval(SWITCH_SECONDS)
-    accounts = Accounts(open_database(settings), ledger=settings.ledger)
-    application = create_app(settings, lambda observer: mixer_from_settings(settings, observer), accounts)
+    database = open_database(settings)
+    accounts, stores = Accounts(database, ledger=settings.ledger), Stores.open(settings, database)
+    application = create_app(settings, lambda observer: _mixer(settings, observer), accounts, stores)
     listening = listen(settings.host, settings.port)
     server = make_server(
         application,
@@ -81,3 +83,11 @@ def serve_here(settings: Settings) -> int:
     print(f"facemix serves {address_of(settings.host, settings.port)}", file=sys.stderr)
     server.run()
     return server.exit_code
+
+
+def _mixer(settings: Settings, observer: Observer) -> MixerLike:
+    # Not before it is called, in a thread: torch takes a second to import, in which pages are answered already, and a
+    # front before replicas has no use for it.
+    from facemix.serving.mixer import mixer_from_settings
+
+    return mixer_from_settings(settings, observer)

@@ -552,7 +552,7 @@ def test_other_formats_are_decoded_whole(build):
 def test_a_reduced_photograph_is_upright_and_so_are_its_sides(orientation, side):
     photo = Photograph(files.sideways_jpeg(LARGE, orientation))
     pixels = photo.pixels(side)
-    assert (photo.width, photo.height) == (803, 602)
+    assert (photo.width, photo.height) == photo.sent == (803, 602)
     assert pixels.shape[1] > pixels.shape[0]
     blue = pixels[: pixels.shape[0] // 4, : pixels.shape[1] // 4, 2]
     assert blue.mean() > 200 > 50 > pixels[pixels.shape[0] // 2 :, :, 2].mean()
@@ -566,6 +566,14 @@ def test_max_side_is_the_full_size_and_less_can_be_had():
     assert photo.pixels(450).shape == (450, 600, 3)
     assert photo.notes == ("reduced from 803 x 602 to 600 x 450 pixels",)
     np.testing.assert_array_equal(photo.pixels(), decode_image(files.jpeg(LARGE), DecodeLimits(max_side=600)).pixels)
+
+
+@pytest.mark.parametrize("orientation", files.ORIENTATIONS)
+@pytest.mark.parametrize("build", [files.sideways_jpeg, files.sideways_png])
+def test_the_size_that_was_sent_is_known_and_upright_too(build, orientation):
+    photo = Photograph(build(LARGE, orientation), DecodeLimits(max_side=600))
+    assert photo.sent == (803, 602)
+    assert (photo.width, photo.height) == (600, 450)
 
 
 def test_what_the_header_shows_is_refused_before_any_pixel(monkeypatch):

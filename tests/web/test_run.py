@@ -1,8 +1,18 @@
+import subprocess
+import sys
+
 import pytest
 
 from facemix.errors import ConfigError, InstallationError, StorageUnavailable
 from facemix.settings import Settings
 from facemix.web.run import address_of, listen, open_database, proxies
+
+
+def test_what_stands_before_replicas_needs_no_torch():
+    """It would cost the front a second and some hundred megabytes."""
+    program = "import sys, facemix.web.run, facemix.web.ray_engine; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_the_database_is_made_in_the_data_folder_with_the_newest_schema(tmp_path):

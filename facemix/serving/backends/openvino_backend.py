@@ -122,8 +122,10 @@ def plan(number: int, sizes: tuple[int, ...]) -> tuple[int, ...]:
 def _convert(openvino: ModuleType, module: nn.Module, example: torch.Tensor, dtype: Any) -> Any:
     shape = openvino.PartialShape([-1, *example.shape[1:]])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's about tracing, which OpenVINO's converter uses
-        return openvino.convert_model(module.eval(), example_input=example, input=[(shape, dtype)], verbose=False)
+        warnings.simplefilter("ignore")  # torch's about tracing
+        # Traced here, as the converter would trace a second time to compare; `open_backend` compares what comes out.
+        traced = torch.jit.trace(module.eval(), example, check_trace=False)
+        return openvino.convert_model(traced, input=[(shape, dtype)], verbose=False)
 
 
 class _Encode(nn.Module):
