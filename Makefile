@@ -1,11 +1,12 @@
 # `make serve` and `make test` need nothing but Python 3.11 or newer and the package registries.
 # Variables: PYTHON (interpreter), VENV (environment), PIP_ARGS (as --extra-index-url for another torch build), EXTRAS (what
-# `make serve` installs beside the least: openvino makes a CPU faster; EXTRAS= leaves it out, EXTRAS=openvino,postgres adds).
+# `make serve` installs beside the least: openvino makes a CPU faster, video writes MP4; EXTRAS= leaves them out,
+# EXTRAS=openvino,video,postgres adds).
 
 PYTHON ?= python3
 VENV ?= .venv
 PIP_ARGS ?=
-EXTRAS ?= openvino
+EXTRAS ?= openvino,video
 CONSTRAINTS := .ci/constraints.txt
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c $(CONSTRAINTS)
 

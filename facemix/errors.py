@@ -262,6 +262,12 @@ class NotReady(FacemixError):
     code, status, exit_code, title = "not_ready", 503, 8, "The model is still being loaded"
 
 
+class BatchIncomplete(FacemixError):
+    """Some rows of a batch came to nothing; its manifest says why."""
+
+    code, status, exit_code, title = "batch_incomplete", 422, 10, "Some of the batch failed"
+
+
 # --- storage -----------------------------------------------------------------------------------------------
 
 

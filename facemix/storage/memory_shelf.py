@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import threading
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -22,6 +23,8 @@ from facemix.storage.shelf import (
     size_of,
     utc_now,
 )
+
+FEW = 16  # things that are taken off one by one
 
 _Owned = tuple[str, str | None]  # kind and owner
 
@@ -170,14 +173,30 @@ class MemoryShelf:
         if not share.ends:
             del self._shares[kept.kind, kept.owner]
 
+    def _remove_all(self, things: Sequence[Kept]) -> None:
+        """One by one would move the whole lists for each of them."""
+        if len(things) < FEW:
+            for kept in things:
+                self._remove(kept)
+            return
+        for kept in things:
+            del self._things[kept.id]
+            self._shares[kept.kind, kept.owner].bytes -= _size(kept)
+            self._bytes -= _size(kept)
+        for owned in {(kept.kind, kept.owner) for kept in things}:
+            share = self._shares[owned]
+            share.ends = [end for end in share.ends if end[1] in self._things]
+            share.ages = [age for age in share.ages if age[1] in self._things]
+            if not share.ends:
+                del self._shares[owned]
+
     def _sweep(self, now: datetime) -> int:
         expired = [
             self._things[identity]
             for share in self._shares.values()
             for _, identity in share.ends[: bisect_right(share.ends, now, key=lambda end: end[0])]
         ]
-        for kept in expired:
-            self._remove(kept)
+        self._remove_all(expired)
         return len(expired)
 
     def _make_room(self, newcomer: _Owned, size: int, now: datetime, spared: str | None = None) -> None:
@@ -204,8 +223,7 @@ class MemoryShelf:
             victims.append(victim)
             excess -= _size(victim)
             heapq.heapreplace(largest, (count + _size(victim), number, owned))
-        for victim in victims:
-            self._remove(victim)
+        self._remove_all(victims)
 
 
 def _size(kept: Kept) -> int:

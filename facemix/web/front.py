@@ -29,6 +29,8 @@ from facemix.web.problems import request_id
 from facemix.web.schemas import Health
 from facemix.web.stack import surround
 from facemix.web.state import MixerLike, ServerState
+from facemix.web.stores import Stores
+from facemix.web.sweeping import sweeping, sweeps_of
 from facemix.web.work import unless_gone
 
 log = logging.getLogger("facemix.web")
@@ -37,8 +39,11 @@ log = logging.getLogger("facemix.web")
 GRACE_SECONDS = 5.0
 RETRY_AFTER_SECONDS = 2
 # What a replica may have done already and may be done again: these leave nothing behind but their answer.
-_REPEATABLE_POSTS = frozenset(("/", "/api/v1/mix", "/api/v1/strip", "/api/v1/faces"))
+_REPEATABLE_POSTS = frozenset(
+    ("/", "/api/v1/mix", "/api/v1/strip", "/api/v1/grids", "/api/v1/prompts", "/api/v1/faces")
+)
 _REPEATABLE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+_OURS = frozenset((b"x-request-id", b"idempotency-key"))  # headers that the front sees to
 _CARRIED = ("type", "http_version", "method", "scheme", "path", "raw_path", "query_string", "root_path")
 
 
@@ -107,18 +112,23 @@ class Front:
             raise
 
 
-def create_front(settings: Settings, ask: Ask, accounts: Accounts | None = None) -> Starlette:
+def create_front(
+    settings: Settings, ask: Ask, accounts: Accounts | None = None, stores: Stores | None = None
+) -> Starlette:
     """`Front` behind the same middleware as the application: what is refused here looks as if that had refused it.
 
     ``/healthz`` is this process's own and says that it lives; ``/readyz`` is a replica's.
 
     Args:
         accounts: the keys, for their rates, and the ledger, for what is refused here; closed when the front ends.
+        stores: its shelf holds the answers that may be asked for again; by default one in memory. They are looked up
+            here, so that a request whose replica died is repeated under the claim of its key.
     """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        yield
+        async with sweeping(sweeps_of(state.stores, None, 0)):
+            yield
         if accounts is not None:
             await to_thread.run_sync(accounts.close)
 
@@ -128,9 +138,16 @@ def create_front(settings: Settings, ask: Ask, accounts: Accounts | None = None)
         exception_handlers={FacemixError: _refused},
         lifespan=lifespan,
     )
-    app.state.facemix = ServerState(settings, _no_mixer)
+    state = app.state.facemix = ServerState(settings, _no_mixer, stores=stores)
     app.state.templates = pages.environment()
-    surround(app, settings, respond, accounts=accounts, buffered=Buffered(settings.max_buffered_bytes))
+    surround(
+        app,
+        settings,
+        respond,
+        accounts=accounts,
+        buffered=Buffered(settings.max_buffered_bytes),
+        shelf=state.stores.shelf,
+    )
     return app
 
 
@@ -158,7 +175,7 @@ async def answer_of(app: ASGIApp, scope: dict[str, Any], body: bytes) -> Answer:
 
 
 def _carried(scope: Scope, identity: str) -> dict[str, Any]:
-    headers = [(name, value) for name, value in scope["headers"] if name != b"x-request-id"]
+    headers = [(name, value) for name, value in scope["headers"] if name not in _OURS]
     carried: dict[str, Any] = {name: scope[name] for name in _CARRIED if name in scope}
     carried["headers"] = [*headers, (b"x-request-id", identity.encode())]
     for name in ("client", "server"):

@@ -14,9 +14,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 from anyio import CancelScope, move_on_after
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
@@ -31,12 +29,12 @@ from facemix.errors import (
 )
 from facemix.web.fingerprint import BodyHash
 from facemix.web.rates import client_network
+from facemix.web.sealed_answers import Seal, packed, send_again
 from facemix.web.shelf import AsyncShelf
 
 log = logging.getLogger("facemix.web")
 
 HEADER = "Idempotency-Key"
-REPLAY_HEADER = "Idempotent-Replay"
 DAY = 24 * 3600.0
 FACES = "/api/v1/faces"
 PATHS = (FACES, "/api/v1/recipes", "/api/v1/animations", "/api/v1/batches")  # what makes or keeps something
@@ -44,8 +42,6 @@ MOST_ANSWER_BYTES = 1024 * 1024
 RETRY_AFTER_SECONDS = 1
 KIND = "answer"
 _KEY = re.compile(r"[\x20-\x7e]{1,200}\Z")
-_KEPT_HEADERS = frozenset((b"content-type", b"content-disposition", b"link", b"location", b"vary"))
-_OUR_HEADERS = b"x-facemix-"
 _TRIES = 3
 _LAST_SECONDS = 5.0
 
@@ -56,7 +52,7 @@ class _Claim:
 
     Attributes:
         identity: the key's id on the shelf: who asks, what for, and the key, hashed together.
-        secret: the same, for what is sealed: stored nowhere, and not to be had from `identity`.
+        secret: the same, for what is sealed; stored nowhere, and not to be had from `identity`.
     """
 
     identity: str
@@ -75,8 +71,7 @@ class IdempotencyMiddleware:
     The same key with another body is refused, and so is one whose first request is still worked on. A key whose claim
     has run out, because the process that held it died, is free again.
 
-    What is kept can be read by nobody who has only the shelf: it is sealed with the key and the body's hash, neither of
-    which is stored. An answer may hold the token that deletes a recipe, and pictures of faces.
+    What is kept can be read by nobody who has only the shelf, see `sealed_answers.py`.
 
     Args:
         shelf: where claims and answers are kept.
@@ -190,19 +185,9 @@ class IdempotencyMiddleware:
     async def _settle(self, claim: _Claim, scope: Scope, start: Message, content: bytes | None, body: BodyHash) -> None:
         """Puts the answer in the claim's place, or frees the key where there is none to keep."""
         if content is not None:
-            head = {
-                "status": start["status"],
-                "headers": [
-                    (name.decode("latin-1"), value.decode("latin-1"))
-                    for name, value in start.get("headers", ())
-                    if name.lower() in _KEPT_HEADERS or name.lower().startswith(_OUR_HEADERS)
-                ],
-                "refusal": scope.get("state", {}).get("refusal"),
-            }
-            salt = secrets.token_bytes(16)
-            digest = body.digest()
-            data = _sealed(json.dumps(head).encode() + b"\n" + content, claim.secret, digest, salt)
-            note = json.dumps({"salt": salt.hex(), "body": _proof(claim.secret, digest, salt)})
+            seal = Seal(claim.secret, body.digest())
+            data = seal.close(packed(scope, start, content))
+            note = json.dumps({"salt": seal.salt.hex(), "body": seal.proof()})
             try:
                 if await self._shelf.update(
                     KIND, claim.identity, owner=claim.owner, data=data, note=note, was=claim.note
@@ -244,26 +229,14 @@ class IdempotencyMiddleware:
         known = json.loads(kept.note)
         if "until" in known:
             raise _in_flight()
-        salt, digest = bytes.fromhex(known["salt"]), body.digest()
-        if known["body"] != _proof(claim.secret, digest, salt):
+        seal = Seal(claim.secret, body.digest(), bytes.fromhex(known["salt"]))
+        if known["body"] != seal.proof():
             raise IdempotencyMismatch(
                 f"this {HEADER} came with another body before",
                 hint="make a new key for every new request; send the same key only with the same body",
                 where=HEADER,
             )
-        head, _, content = _sealed(kept.data, claim.secret, digest, salt).partition(b"\n")
-        await _answer(json.loads(head), content, scope, send)
-
-
-async def _answer(head: dict[str, Any], content: bytes, scope: Scope, send: Send) -> None:
-    if head["refusal"] is not None:
-        scope.setdefault("state", {})["refusal"] = head["refusal"]
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in head["headers"]]
-    if head["status"] not in (204, 304):
-        headers.append((b"content-length", str(len(content)).encode()))
-    headers.append((REPLAY_HEADER.lower().encode(), b"true"))
-    await send({"type": "http.response.start", "status": head["status"], "headers": headers})
-    await send({"type": "http.response.body", "body": content})
+        await send_again(seal.open(kept.data), scope, send)
 
 
 def _checked(given: list[str]) -> str:
@@ -295,15 +268,3 @@ def _hash_of(scope: Scope) -> BodyHash:
 def _has_body(scope: Scope) -> bool:
     headers = Headers(scope=scope)
     return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
-
-
-def _proof(secret: bytes, digest: bytes, salt: bytes) -> str:
-    """What tells whether a body is the first one's, and nothing else of it."""
-    return hashlib.sha256(b"proof" + secret + digest + salt).hexdigest()
-
-
-def _sealed(data: bytes, secret: bytes, digest: bytes, salt: bytes) -> bytes:
-    """`data` under a stream of SHAKE-256 (FIPS 202) that is never used twice, because of `salt`; sealed again, it is
-    open. Only against being read: whoever can write to the shelf could write what they like."""
-    stream = hashlib.shake_256(b"seal" + secret + digest + salt).digest(len(data))
-    return (np.frombuffer(data, np.uint8) ^ np.frombuffer(stream, np.uint8)).tobytes()

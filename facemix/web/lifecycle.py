@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from facemix.serving.types import Vitals
+from facemix.storage.memory_shelf import MemoryShelf
 from facemix.web.accounts import Accounts
 from facemix.web.figures import Figures
 from facemix.web.limits import Buffered
 from facemix.web.state import ServerState
+from facemix.web.sweeping import sweeping, sweeps_of
 from facemix.web.tracing import Tracing
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ async def lifespan(state: ServerState, accounts: Accounts | None, tracing: Traci
         end.push_async_callback(state.close)
         changes: set[asyncio.Task[None]] = {asyncio.create_task(state.load())}
         end.push_async_callback(_give_up, changes)
+        sweeps = sweeps_of(state.stores, accounts, state.settings.ledger_days)
+        await end.enter_async_context(sweeping(sweeps))
         with _change_on_hangup(state, changes):
             yield
 
@@ -88,6 +92,7 @@ def watch(figures: Figures, state: ServerState, buffered: Buffered, accounts: Ac
             "photos": functools.partial(cache, "photos"),
             "latents": functools.partial(cache, "latents"),
             "samples": lambda: state.sample_bytes,
+            "shelf": lambda: kept.held_bytes if isinstance(kept := state.stores.shelf.shelf, MemoryShelf) else None,
         },
         ready=lambda: float(state.loaded is not None and state.ill() is None),
         queue_frames=lambda: of("queue_frames"),

@@ -1,7 +1,7 @@
 """What surrounds every request. Plain ASGI: nothing here buffers a body or starts a task.
 
 From the outside in, those of other modules in brackets: request id, (traces, metrics, ledger,) security headers, HEAD,
-the catch for defects, (rates, the deadline on bodies,) the cap on bodies.
+the catch for defects, (rates, the deadline on bodies,) the cap on bodies(, idempotency).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "script-src 'self'",
         "style-src 'self'",
         "img-src 'self' data: blob:",
+        "media-src 'self' blob:",
         "connect-src 'self'",
         "form-action 'self'",
         "base-uri 'none'",
@@ -47,6 +48,10 @@ SECURITY_HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+}
+# The one page that can take a photo. The browser asks the person before it gives the camera.
+STUDIO_HEADERS = SECURITY_HEADERS | {
+    "Permissions-Policy": SECURITY_HEADERS["Permissions-Policy"].replace("camera=()", "camera=(self)")
 }
 
 
@@ -96,11 +101,12 @@ class SecurityHeadersMiddleware:
             return
         # Files of the page may be kept but are asked for again; anything else may show somebody's face.
         fallback = "no-cache" if scope["path"].startswith("/static/") else "no-store"
+        studio = scope["path"].removeprefix(scope.get("root_path", "")) == "/"
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
+                for name, value in (STUDIO_HEADERS if studio else SECURITY_HEADERS).items():
                     headers[name] = value
                 headers.setdefault("Cache-Control", fallback)
             await send(message)

@@ -27,9 +27,10 @@ from facemix.settings import Settings, load_settings
 from facemix.web.accounts import Accounts
 from facemix.web.connections import ConnectionLimits
 from facemix.web.front import Answer, Ask, ReplicaLost, create_front
-from facemix.web.ray_replica import QUIET, REPLICA, SPARE_REQUESTS, deployment, resources, with_share
+from facemix.web.ray_replica import QUIET, REPLICA, SPARE_REQUESTS, deployment, resources, shared, with_share
 from facemix.web.run import address_of, listen, open_database, proxies
 from facemix.web.server import make_server
+from facemix.web.stores import Stores, open_shelf
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -61,7 +62,9 @@ def serve_with_ray(settings: Settings) -> int:
         from ray import serve
     except ModuleNotFoundError as error:
         raise InstallationError("Ray is not installed", hint="pip install 'facemix[ray]'") from error
-    accounts = Accounts(open_database(settings), ledger=settings.ledger)
+    if settings.replicas > 1:
+        settings = shared(settings)
+    accounts, stores = _of_front(settings)
     with _deaf_to_hangup(), listen(settings.host, settings.port) as listening:
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
         connected = ray.is_initialized()
@@ -74,7 +77,7 @@ def serve_with_ray(settings: Settings) -> int:
             options = resources(settings, settings.replicas, ray.cluster_resources())
             start = _Start(deployment(with_share(settings, options), settings.replicas, options))
             server = make_server(
-                create_front(settings, start.ask, accounts),
+                create_front(settings, start.ask, accounts, stores),
                 [listening],
                 limits=ConnectionLimits(
                     connections=settings.max_connections, per_address=settings.max_connections_per_address
@@ -199,11 +202,17 @@ def asker(handle: DeploymentHandle[Any]) -> Ask:
 def _front_in_ray() -> ASGIApp:
     from ray import serve
 
-    settings = load_settings()
-    accounts = Accounts(open_database(settings), ledger=settings.ledger)
-    front = create_front(settings, asker(serve.get_deployment_handle(REPLICA)), accounts)
+    settings = shared(load_settings())  # how many replicas there are is the configuration file's
+    accounts, stores = _of_front(settings)
+    front = create_front(settings, asker(serve.get_deployment_handle(REPLICA)), accounts, stores)
     # Ray's proxies leave this to the application; our own server does it before the application.
     return ProxyHeadersMiddleware(front, proxies(settings)) if settings.trusted_proxies else front
+
+
+def _of_front(settings: Settings) -> tuple[Accounts, Stores]:
+    """Raises as `open_database`."""
+    database = open_database(settings)
+    return Accounts(database, ledger=settings.ledger), Stores(settings, open_shelf(settings, database))
 
 
 def _why() -> str | None:

@@ -18,6 +18,7 @@ from facemix.web.accounts import Accounts
 from facemix.web.app import create_app
 from facemix.web.front import answer_of
 from facemix.web.logs import access, configure_logging
+from facemix.web.stores import Stores
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -52,8 +53,9 @@ class Replica:
 
         self._name = name.encode()
         self._stack = AsyncExitStack()
-        accounts = Accounts(open_database(settings), ledger=settings.ledger)
-        self._app = create_app(settings, lambda observer: mixer_from_settings(settings, observer), accounts)
+        database = open_database(settings)
+        accounts, stores = Accounts(database, ledger=settings.ledger), Stores.open(settings, database)
+        self._app = create_app(settings, lambda observer: mixer_from_settings(settings, observer), accounts, stores)
 
     async def start(self) -> None:
         """Returns when the model is loaded and warm.
@@ -102,7 +104,7 @@ class RayReplica(Replica):
 
         tune_allocator()
         wait_passively()
-        settings = load_settings() if values is None else Settings(**values)
+        settings = shared(load_settings()) if values is None else Settings(**values)
         settings = settings.model_copy(update={"isolate": False})  # a replica is a process of its own already
         configure_logging(settings.log_level, settings.log_format)
         access.disabled = settings.log_level != "debug"  # the front has a line for every request
@@ -161,6 +163,11 @@ def resources(settings: Settings, replicas: int, cluster: Mapping[str, float]) -
             hint="ask for fewer replicas, or set FACEMIX_DEVICE=cpu",
         )
     return {"num_gpus": 1.0, "num_cpus": min(1.0, share)}
+
+
+def shared(settings: Settings) -> Settings:
+    """The settings of processes that see the same faces, jobs and answers: memory belongs to one process."""
+    return settings.model_copy(update={"keep": "database"})
 
 
 def with_share(settings: Settings, options: Mapping[str, float]) -> Settings:

@@ -3,6 +3,8 @@ client did. Read once the request has been routed."""
 
 from __future__ import annotations
 
+import re
+
 from starlette.types import Scope
 
 OTHER = "other"
@@ -10,6 +12,9 @@ CLIENT_LEFT = 499  # stands for the status of an answer that nobody waited for
 PROBES = frozenset(("/healthz", "/readyz", "/metrics"))  # asked for every few seconds, by programs
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _LONGEST_PATH = 200
+# What follows these is known to its owner alone, and opens what it names. Where no route matched, as in a front that
+# forwards everything, there is no template that would hide it.
+_NAMED = re.compile(r"(/r/|/api/v1/(?:recipes|faces|jobs)/)[^/]+")
 
 
 def route_template(scope: Scope) -> str:
@@ -35,4 +40,4 @@ def loggable_path(scope: Scope) -> str:
     template = getattr(scope.get("route"), "path", None)
     if isinstance(template, str) and scope.get("path_params"):
         return template
-    return ascii(scope["path"])[1:-1][:_LONGEST_PATH]
+    return ascii(_NAMED.sub(r"\g<1>*", scope["path"]))[1:-1][:_LONGEST_PATH]

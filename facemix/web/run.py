@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import socket
 import sys
+import threading
 
 from facemix.errors import InstallationError
 from facemix.serving.observer import Observer
@@ -14,7 +17,7 @@ from facemix.web.accounts import Accounts
 from facemix.web.app import create_app
 from facemix.web.connections import ConnectionLimits
 from facemix.web.server import BACKLOG, make_server
-from facemix.web.state import MixerLike
+from facemix.web.state import LOADING, MixerLike
 from facemix.web.stores import Stores
 
 # When the event loop wants Python's lock, a thread that looks at a photograph holds it for so long at most; by default
@@ -82,7 +85,17 @@ def serve_here(settings: Settings) -> int:
     application.state.metrics.figures.watch(connections=lambda: len(server.server_state.connections))
     print(f"facemix serves {address_of(settings.host, settings.port)}", file=sys.stderr)
     server.run()
+    _end_while_loading(server.exit_code)
     return server.exit_code
+
+
+def _end_while_loading(status: int) -> None:
+    """Ends the process at once if a model is still being loaded: a library that comes back from there to an interpreter
+    that is being taken down aborts the process, and its status would be lost."""
+    if any(thread.name == LOADING for thread in threading.enumerate()):
+        logging.shutdown()
+        sys.stderr.flush()
+        os._exit(status)
 
 
 def _mixer(settings: Settings, observer: Observer) -> MixerLike:

@@ -47,6 +47,7 @@ log = logging.getLogger("facemix.web")
 SAMPLE_BYTES = 8 * MEBIBYTE  # some thousand files of sample faces
 SAMPLE_SECONDS = 24 * 3600.0
 LAST_SECONDS = 2.0
+LOADING = "load"  # name of the thread that loads a model
 SAMPLES_WAITING = 96  # frames; apart from the others, so that a page shows its samples even when all is busy
 
 T = TypeVar("T")
@@ -114,7 +115,13 @@ class ServerState:
     ) -> None:
         self.settings = settings
         self.stores = stores or Stores.in_memory(settings)
-        self.jobs = Jobs(self.stores.shelf, seconds=settings.job_seconds, most=settings.max_jobs, account=account)
+        self.jobs = Jobs(
+            self.stores.shelf,
+            seconds=settings.job_seconds,
+            most=settings.max_jobs,
+            most_bytes=settings.max_buffered_bytes,
+            account=account,
+        )
         self.observer = observer or Observer()
         self.admission = Admission(settings.max_queue)
         self.sample_admission = Admission(SAMPLES_WAITING)
@@ -169,7 +176,7 @@ class ServerState:
                 else:
                     mixer.close()
 
-        threading.Thread(target=work, name="load", daemon=True).start()
+        threading.Thread(target=work, name=LOADING, daemon=True).start()
         return await asyncio.wrap_future(made)
 
     def _retire(self, mixer: MixerLike) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from facemix.errors import RecordMissing, StorageFull
+from facemix.storage import memory_shelf as module
 from facemix.storage.memory_shelf import MemoryShelf
 from facemix.storage.shelf import OVERHEAD_BYTES
 
@@ -119,8 +120,10 @@ def test_nothing_is_held_after_a_sweep_of_an_idle_server(clock):
     assert not shelf._shares
 
 
-def test_the_count_is_exact_after_whatever_happens(clock):
+@pytest.mark.parametrize("few", [1, 16])
+def test_the_count_is_exact_after_whatever_happens(clock, monkeypatch, few):
     """Against a plain sum, over random work."""
+    monkeypatch.setattr(module, "FEW", few)
     shelf, rng, ids = MemoryShelf(60 * SIZE, clock), random.Random(5), []
     for _ in range(3000):
         kind, owner = rng.choice("ab"), rng.choice((None, "x", "y"))

@@ -94,6 +94,9 @@ def test_what_is_watched_follows_the_model():
     assert now["facemix_admitted_limit_frames",] == 7
     assert now["facemix_buffered_bytes",] == 3
     assert now["facemix_cache_bytes", "photos"] == 10
+    assert now["facemix_cache_bytes", "shelf"] == 0
+    asyncio.run(state.stores.shelf.put("face", bytes(5000), owner=None, seconds=60))
+    assert 5000 < look()["facemix_cache_bytes", "shelf"] < 10_000
     assert now["facemix_model_info", "fake-32@abababababab", "fake", "cpu"] == 1
     state.loaded.illness = "the inference thread is dead"
     assert look()["facemix_ready",] == 0

@@ -63,8 +63,16 @@ def test_security_headers_are_on_every_answer(client, method, path):
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["cross-origin-opener-policy"] == "same-origin"
-    assert "camera=()" in headers["permissions-policy"]
+    assert ("camera=(self)" if path == "/" else "camera=()") in headers["permissions-policy"]
+    assert "microphone=()" in headers["permissions-policy"]
     assert headers["x-request-id"]
+
+
+def test_the_studio_may_use_the_camera_under_a_prefix_too():
+    with running() as client:
+        client.app.root_path = "/faces"
+        for path, camera in (("/faces/", "camera=(self)"), ("/faces/about", "camera=()")):
+            assert camera in client.get(path).headers["permissions-policy"]
 
 
 def test_caching(client):

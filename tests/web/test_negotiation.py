@@ -1,7 +1,7 @@
 import pytest
 
 from facemix.errors import NotAcceptable
-from facemix.web.negotiation import negotiate, prefers_html
+from facemix.web.negotiation import known_copy, negotiate, prefers_html
 
 OFFERS = ("application/json", "image/png", "image/webp", "image/jpeg")
 
@@ -55,3 +55,20 @@ def test_negotiate_refuses_and_names_the_offers(accept):
 )
 def test_prefers_html(accept, html):
     assert prefers_html(accept) is html
+
+
+@pytest.mark.parametrize(
+    ("header", "known"),
+    [
+        (None, False),
+        ("", False),
+        ('"abc"', True),
+        ('W/"abc"', True),
+        ('"x", W/"abc" , "y"', True),
+        ("*", True),
+        ("abc", False),
+        ('"abcd"', False),
+    ],
+)
+def test_known_copy(header, known):
+    assert known_copy(header, '"abc"') is known

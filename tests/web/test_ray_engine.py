@@ -7,13 +7,14 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -58,11 +59,12 @@ class Served:
     def __init__(self, process: subprocess.Popen, port: int, log: Path) -> None:
         self.process, self.port, self.log = process, port, log
 
-    def request(self, method: str, path: str, body: dict | None = None, accept: str = "*/*"):
+    def request(self, method: str, path: str, body: dict | None = None, accept: str = "*/*", key: str | None = None):
         """Status, headers and body of one answer on a connection of its own."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             headers = {"Accept": accept, "Content-Type": "application/json"}
+            headers |= {} if key is None else {"Idempotency-Key": key}
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
             return answer.status, dict(answer.headers), answer.read()
@@ -174,6 +176,23 @@ def test_both_replicas_answer_and_answer_alike(served):
     status, headers, body = served.request("POST", "/api/v1/mix", {"parents": []})
     assert (status, headers["content-type"]) == (422, "application/problem+json")
     assert json.loads(body)["request_id"] == headers["x-request-id"]
+
+
+@needs_ray
+@pytest.mark.slow
+def test_what_one_replica_keeps_all_have(served):
+    served.until(lambda: len(served.replicas()) == 2)
+    first, again = (served.request("POST", "/api/v1/recipes", mix_of(5), key="the same") for _ in range(2))
+    assert first[0] == again[0] == 201, first[2]
+    assert again[1]["idempotent-replay"] == "true"
+    assert json.loads(again[2])["id"] == json.loads(first[2])["id"]
+    address = f"/api/v1/recipes/{json.loads(first[2])['id']}"
+    answers = [served.request("GET", address) for _ in range(12)]
+    assert {status for status, _, _ in answers} == {200}
+    assert len({headers["x-facemix-replica"] for _, headers, _ in answers}) == 2
+    # In the database, though FACEMIX_KEEP says nothing of it.
+    with closing(sqlite3.connect(served.log.parent / "data" / "facemix.sqlite3")) as database:
+        assert database.execute("SELECT kind FROM shelf").fetchall() == [("answer",)]
 
 
 @needs_ray

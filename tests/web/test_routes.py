@@ -35,6 +35,10 @@ class Spy:
         ("GET", "/x%0Ay%E2%80%A8", ("GET", OTHER, r"/x\ny\u2028")),
         ("DELETE", "/plain", ("DELETE", "/plain", "/plain")),
         ("BREW", "/plain", (OTHER, "/plain", "/plain")),
+        ("GET", "/r/kV0tW3qfX8mZ1aBc", ("GET", OTHER, "/r/*")),
+        ("POST", "/r/kV0tW3qfX8mZ1aBc/delete?token=1", ("POST", OTHER, "/r/*/delete")),
+        ("GET", "/faces/api/v1/recipes/kV0t%0A/picture", ("GET", OTHER, "/faces/api/v1/recipes/*/picture")),
+        ("DELETE", "/api/v1/faces/Jx0mVQd5S1uN8s7f", ("DELETE", OTHER, "/api/v1/faces/*")),
         ("GET", "/openapi.json", ("GET", "/openapi.json", "/openapi.json")),
     ],
 )
