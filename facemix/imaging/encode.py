@@ -84,6 +84,18 @@ def encode_image(pixels: np.ndarray, media_type: MediaType, quality: int = 92) -
     )
 
 
+def encode_mask(mask: np.ndarray) -> bytes:
+    """A mask as a PNG: white, with the mask as its opacity.
+
+    Args:
+        mask: (H, W) numbers from 0 to 1.
+    """
+    alpha = np.rint(255 * mask).astype(np.uint8)
+    buffer = BytesIO()
+    Image.merge("LA", (Image.new("L", alpha.shape[::-1], 255), Image.fromarray(alpha))).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def data_uri(pixels: np.ndarray, media_type: MediaType = "image/png") -> str:
     """The picture as text for a page: ``data:image/png;base64,...``. Raises what `encode_image` raises."""
     return f"data:{media_type};base64,{base64.b64encode(encode_image(pixels, media_type)).decode('ascii')}"

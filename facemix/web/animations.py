@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from facemix.errors import RequestInvalid
 from facemix.imaging.animate import ANIMATION_TYPES, check_animation, encode_animation
+from facemix.imaging.video import find_ffmpeg
 from facemix.mixing.path import Easing, Loop, Stop, frames
 from facemix.mixing.recipe import Edits, Recipe, normalise_weights
 from facemix.serving.types import Cost, FrameSpec, FramesResult, LatentInput
@@ -60,6 +61,7 @@ def animation_input(body: AnimationBody, settings: Settings) -> AnimationInput:
     Raises:
         RequestInvalid: more frames than the operator allows, stops that do not fit the parents, what the type of file
             does not take, and what `given_parents` and `given_edits` refuse.
+        InstallationError: MP4 without its encoder.
     """
     count = max(2, round(body.seconds * body.fps))
     if count > settings.max_frames:
@@ -69,6 +71,8 @@ def animation_input(body: AnimationBody, settings: Settings) -> AnimationInput:
             where="seconds",
         )
     check_animation(body.media_type, fps=body.fps, side=body.size, count=count)
+    if body.media_type == "video/mp4":
+        find_ffmpeg()  # refused now rather than when it is drawn
     parents, wanted = given_parents(body.parents, settings), given_edits(body)
     return AnimationInput(
         parents,

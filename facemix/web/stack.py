@@ -60,7 +60,9 @@ def surround(
     app.add_middleware(BodyDeadlineMiddleware)
     app.add_middleware(
         RateLimitMiddleware,
-        limits=RateLimits(Rates(settings.rate_per_address, settings.rate_per_key, settings.rate_samples, settings.rate_saves)),
+        limits=RateLimits(
+            Rates(settings.rate_per_address, settings.rate_per_key, settings.rate_samples, settings.rate_saves)
+        ),
         respond=respond,
         resolve=None if accounts is None else accounts.sender_of,
     )

@@ -11,7 +11,7 @@ from PIL import Image
 
 from facemix.errors import RequestInvalid
 from facemix.imaging.decode import DecodeLimits, decode_image
-from facemix.imaging.encode import MEDIA_TYPES, data_uri, encode_image, media_type_for_path
+from facemix.imaging.encode import MEDIA_TYPES, data_uri, encode_image, encode_mask, media_type_for_path
 
 TYPES = list(MEDIA_TYPES)
 
@@ -111,3 +111,12 @@ def test_a_picture_longer_than_its_format_can_hold_is_refused(media_type, longes
 def test_colour_is_kept_at_full_resolution_from_ninety_up(quality, blocks):
     with Image.open(BytesIO(encode_image(scene(), "image/jpeg", quality=quality))) as image:
         assert image.layer[0][1] * 8 == blocks
+
+
+def test_a_mask_is_white_and_as_opaque_as_it_says():
+    mask = np.array([[0, 0.25, 0.5], [0.998, 1, 1e-9]], np.float32)
+    with Image.open(BytesIO(encode_mask(mask))) as image:
+        assert image.format == "PNG"
+        pixels = np.asarray(image.convert("RGBA"))
+    assert (pixels[..., :3] == 255).all()
+    assert pixels[..., 3].tolist() == [[0, 64, 128], [254, 255, 0]]

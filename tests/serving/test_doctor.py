@@ -1,4 +1,5 @@
 import socket
+import sys
 
 import pytest
 from tiny import tiny_checkpoint
@@ -14,6 +15,7 @@ CHECKS = [
     "torch",
     "torchvision",
     "image formats",
+    "animations",
     "templates and static files",
     "face detector",
     "model",
@@ -110,6 +112,16 @@ def test_formats_that_are_switched_on_are_looked_for(monkeypatch, tmp_path):
     assert "facemix[heif]" in found["image formats"].hint
     # A missing torchvision is harmless.
     assert found["torchvision"].verdict == "ok"
+
+
+def test_a_missing_encoder_for_mp4_is_a_note(tmp_path, monkeypatch):
+    assert "MP4 by" in report(checkpoint=tmp_path)["animations"].message
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    doctor.find_ffmpeg.cache_clear()
+    found = report(checkpoint=tmp_path)["animations"]
+    assert found.verdict == "note"
+    assert "no MP4" in found.message
+    assert "facemix[video]" in found.hint
 
 
 def test_a_taken_address_is_a_note_with_what_to_do(tmp_path):
