@@ -1,9 +1,9 @@
 # CPU:   docker build -t facemix .
-# With what else is optional, as PostgreSQL: --build-arg EXTRAS=heif,openvino,postgres; EXTRAS= leaves all of it out.
+# With what else is optional, as PostgreSQL: --build-arg EXTRAS=heif,openvino,video,postgres; EXTRAS= leaves all of it out.
 # CUDA:  docker build -t facemix --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu130 .
 FROM python:3.11-slim-bookworm AS build
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-ARG EXTRAS=heif,openvino
+ARG EXTRAS=heif,openvino,video
 WORKDIR /src
 RUN python -m venv /opt/facemix
 COPY .ci/constraints.txt .ci/constraints.txt
