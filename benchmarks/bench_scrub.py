@@ -92,7 +92,7 @@ def visit(browser: Any, address: str, folder: Path, seconds: float) -> dict[str,
         # The page asks for its sample faces first.
         page.wait_for_load_state("networkidle")
         page.set_input_files("#file-a", files["a"])
-        page.wait_for_selector(".parent-a .found-text:not(:empty)")
+        page.wait_for_selector(".parent-a .drop.filled")
         page.evaluate(_WATCH)
         page.set_input_files("#file-b", files["b"])
         first = page.evaluate("window.seen")

@@ -62,6 +62,7 @@ class Settings(BaseSettings):
     max_cells: int = Field(64, ge=4, le=1024, description="most faces in one grid")
     max_frames: int = Field(600, ge=2, le=3600, description="most frames of one animation")
     max_jobs: int = Field(16, ge=0, le=10_000, description="most jobs that wait while one is worked on")
+    max_items: int = Field(200, ge=1, le=2000, description="most mixes of one batch")
     max_queue: int = Field(
         256, ge=1, le=65536, description="most frames worked on or waiting; requests beyond are answered 503"
     )

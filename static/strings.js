@@ -1,38 +1,158 @@
 // Every sentence that the scripts show. The server's own messages arrive ready to be shown.
 
-const name = (letter) => letter.toUpperCase();
+const megabytes = (bytes) => (bytes / 1048576).toFixed(1);
+export const percent = (weight) => String(Math.round(weight * 1000) / 10);
+const whole = (weight) => `${Math.round(weight * 100)} %`;
+const shares = (letters, weights) => letters.map((letter, index) => `${whole(weights[index])} ${letter}`).join(", ");
 
 export const text = {
-  looking: (letter) => `Looking for faces in photo ${name(letter)} ...`,
+  waitingToSend: "Waiting to be sent",
+  sending: (sent, all) => `Sending ${megabytes(sent)} of ${megabytes(all)} MB`,
+  looking: "Looking for faces",
+  lookingIn: (letter) => `Looking for faces in photo ${letter} ...`,
+  sendingAgain: "Sending a photo again that the server no longer keeps ...",
   mixing: "Mixing ...",
-  ready: "Ready: drag the slider, or use the arrow keys.",
-  needOne: (letter) => `Now a face for ${name(letter)}.`,
-  needBoth: "",
-  removed: (letter) => `Face ${name(letter)} removed.`,
+  ready: "Ready: drag the slider. Hold A or B to see that face.",
+  readyPad: "Ready: drag the handle. Hold a letter to see that face.",
+  needOne: (letter) => `Now a face for ${letter}.`,
+  invite: "Drop photos here, or",
+  inviteOne: (letter) => `Now a face for ${letter}:`,
+  removed: (letter) => `Face ${letter} removed.`,
+  added: (letter) => `Face ${letter} added.`,
   swapped: "The faces have changed places.",
   downloading: "Drawing the picture at full quality ...",
   downloaded: (file) => `Saved as ${file}.`,
   busy: (seconds) => `The server is busy; trying again in ${seconds} s ...`,
-  refused: (letter) => `Photo ${name(letter)} cannot be used; see the note there.`,
-  share: (percent) => `${100 - percent} % A, ${percent} % B`,
-  valuetext: (percent) => `${percent} % B`,
-  picture: (percent) => `The mix: ${100 - percent} % A, ${percent} % B`,
+  refused: (letter) => `Photo ${letter} cannot be used; see the note there.`,
+  cancelled: "Cancelled.",
+  full: "Eight faces are the most. Remove or replace one first.",
+  share: (letters, weights) => shares(letters, weights),
+  valuetext: (weight) => `${whole(weight)} B`,
+  picture: (letters, weights) => `The mix: ${shares(letters, weights)}`,
   noPicture: "No mix yet",
   play: "Play",
   pause: "Pause",
-  oneFace: "One face found.",
-  manyFaces: (count, number) => `${count} faces found; number ${number} is used. Choose another:`,
-  chooseFace: (number) => `Use face ${number}`,
-  sample: (number) => `Sample face ${number}, drawn by the model.`,
-  photoOf: (letter, file) => `Photo ${name(letter)}: ${file}`,
+  face: (letter) => `Face ${letter}`,
+  faceFree: (letter) => ({ A: "First face", B: "Second face" })[letter] ?? `Face ${letter}`,
+  replace: (letter) => `Replace face ${letter} with a photo`,
+  crop: (letter, name) => `Face ${letter}: ${name}`,
+  which: (number, count) => `${number} of ${count}`,
+  pickAnother: (letter, number, count) => `Face ${letter} is number ${number} of ${count} in its photo; pick another`,
+  sample: (number) => `Sample ${number}`,
+  saved: "A saved result",
+  replayed: (letter) => `Face ${letter} of a saved result`,
+  good: "Clear photo",
+  byHand: "Placed by hand",
+  warnings: {
+    face_small: "Small", face_blurred: "Soft", face_turned: "Turned", face_dark: "Dark", other: "See note",
+  },
+  lock: (letter) => `Lock the weight of face ${letter}`,
+  unlock: (letter) => `Unlock the weight of face ${letter}`,
+  dismiss: "Dismiss",
+  placeByHand: "Place eyes and mouth by hand",
+  chooseAnother: "Choose another photo",
   defect: "Something went wrong on this page. Reload it and try again.",
   kept: "The face that was here before is kept.",
+  noPasted: "There is no picture in the clipboard. Copy one first, or press Ctrl+V.",
+  noClipboard: "This browser does not let the page read the clipboard. Press Ctrl+V instead.",
+  startOver: "Start over",
+  startOverSure: "Really clear everything?",
+  startedOver: "Everything is cleared.",
+  opening: "Opening the saved recipe ...",
+  openingPicture: "Fetching the saved picture ...",
+  savedPicture: "saved face.png",
+  opened: "The saved recipe is open.",
+  undone: (label) => (label ? `Undone: ${label}.` : "Undone."),
+  redone: (label) => (label ? `Done again: ${label}.` : "Done again."),
 };
+
+// What a step of the session is called.
+export const steps = {
+  start: "Beginning",
+  added: (letter) => `Face ${letter} added`,
+  removed: (letter) => `Face ${letter} removed`,
+  replaced: (letter) => `Face ${letter} replaced`,
+  picked: (letter) => `Another face for ${letter}`,
+  placed: (letter) => `Face ${letter} placed by hand`,
+  weights: "Weights",
+  locked: (letter) => `Face ${letter} locked`,
+  unlocked: (letter) => `Face ${letter} unlocked`,
+  even: "Even shares",
+  random: "Random shares",
+  swapped: "Faces swapped",
+  opened: "Saved recipe opened",
+  goTo: (number, label) => `Step ${number}: ${label}`,
+};
+
+export const pad = {
+  role: "pad",
+  label: "Where the mix lies between the faces",
+  description: "Arrow keys move it, 1 to 8 jump towards a face, Home goes to the middle.",
+};
+
+export const compare = {
+  share: (weight) => whole(weight),
+  hold: (letter, weight) => `${letter} ${whole(weight)}: hold to see this face`,
+  beside: (letter, weight) => `${letter} ${whole(weight)}: show this face beside the mix`,
+  tag: (letter) => letter,
+};
+
+export const picking = {
+  text: (count) => `${count} faces were found. Pick the one to mix.`,
+  face: (number, count) => `Face ${number} of ${count}`,
+  current: "in use",
+  refused: (title) => `cannot be mixed: ${title}`,
+};
+
+export const placing = {
+  next: {
+    left_eye: "Click the middle of the eye on the left side of the picture.",
+    right_eye: "Now the eye on the right side of the picture.",
+    mouth: "Now the middle of the mouth.",
+  },
+  correct: "Drag a point to correct it. Tab chooses a point, arrow keys move it.",
+  point: { left_eye: "Left eye", right_eye: "Right eye", mouth: "Mouth" },
+  at: (name, x, y) => `${name}, at ${Math.round(x)}, ${Math.round(y)}`,
+  keyboard: "With the keyboard: press Enter to set the points down in the middle, then move them.",
+  waiting: "Looking at the points ...",
+  undrawable: "This browser cannot draw this kind of photo. Save it as JPEG first.",
+};
+
+export const camera = {
+  asking: "Allow the camera when your browser asks.",
+  ready: "Look into the camera. The picture stays on this device until you take it.",
+  shoot: "Take it in 3 seconds",
+  stop: "Stop",
+  counting: (seconds) => `${seconds} ...`,
+  absent: "No camera was found on this device.",
+  denied: "This page may not use the camera. Allow it in the browser's settings, or choose a photo.",
+  insecure: "Browsers give a camera only to pages over https. Choose a photo instead.",
+  busy: "The camera is in use by another program.",
+  file: "camera.jpg",
+};
+
+export const theme = { light: "Change to light colours", dark: "Change to dark colours" };
+
+export const shortcuts = [
+  ["?", "This sheet"],
+  ["Ctrl Z", "Undo"],
+  ["Ctrl Shift Z", "Redo"],
+  ["Ctrl V", "Paste a photo"],
+  ["Hold A to H", "See that face"],
+  ["V", "Side by side on and off"],
+  ["X", "Swap two faces"],
+  ["P", "Play and pause"],
+  ["0", "Even shares"],
+  ["R", "Random shares"],
+  ["Arrow keys", "Move the slider or the handle (with Shift: further)"],
+  ["1 to 8", "On the pad: jump towards that face"],
+  ["Home", "On the pad: to the middle"],
+];
 
 export const problems = {
   tooLarge: (file, bytes, most) => ({
     title: "The file is too large",
-    detail: `The file ${file} has ${(bytes / 1048576).toFixed(1)} MB; at most ${(most / 1048576).toFixed(0)} MB are taken.`,
+    detail: `The file ${file} has ${megabytes(bytes)} MB; at most ${(most / 1048576).toFixed(0)} MB are taken.`,
     hint: "Save it smaller, or as JPEG; a few megapixels are plenty.",
   }),
   empty: (file) => ({
@@ -54,6 +174,21 @@ export const problems = {
     title: "The answer cannot be read",
     detail: `The server answered with status ${status} and nothing this page understands.`,
     hint: "Try again; if it happens again, tell whoever runs this server.",
+  }),
+  noRecipe: {
+    title: "There is no such recipe",
+    detail: "The link does not name a saved recipe.",
+    hint: "Check that it was copied as a whole.",
+  },
+  modelGone: (model) => ({
+    title: "The model has changed",
+    detail: `This recipe was made with a version of ${model} that this server no longer runs.`,
+    hint: "Its page still shows the saved picture, and offers it as a face for this model.",
+  }),
+  tooMany: (count, most) => ({
+    title: "There are too many faces",
+    detail: `This recipe has ${count} faces; the page shows at most ${most}.`,
+    hint: "The command line replays it.",
   }),
   noPicture: {
     title: "That is not a file",

@@ -1,161 +1,140 @@
-// The studio: two slots, the strip of frames between them, and the buttons below it.
+// The studio, put together.
 
-import { Api, isAbort, Problem } from "./api.js";
-import { Scrubber } from "./scrub.js";
-import { sentence, text } from "./strings.js";
-import { Slot } from "./upload.js";
+import { Api, Problem } from "./api.js";
+import { Camera } from "./camera.js";
+import { listen } from "./dropping.js";
+import { History } from "./history.js";
+import { Keys } from "./keys.js";
+import { follow } from "./mini.js";
+import { Mixing } from "./mixing.js";
+import { openFromAddress } from "./opening.js";
+import { Pad } from "./pad.js";
+import { Pair } from "./pair.js";
+import { init as initAdjust } from "./panel_adjust.js";
+import { init as initAnimate } from "./panel_animate.js";
+import { init as initExplore } from "./panel_explore.js";
+import { init as initRegions } from "./panel_regions.js";
+import { init as initSave } from "./panel_save.js";
+import { Parents } from "./parents.js";
+import { Picker } from "./picking.js";
+import { Picture } from "./picture.js";
+import { Placer } from "./placing.js";
+import { LETTERS, MOST_PARENTS, Store, weightsOf, withEvenWeights, withRandomWeights } from "./state.js";
+import { sentence, steps, text } from "./strings.js";
+import { tabs } from "./tabs.js";
+import { Photos } from "./upload.js";
 
-const form = document.getElementById("studio");
 const byId = (id) => document.getElementById(id);
-const [canvas, slider, share, status] = ["result", "weight", "share", "status"].map(byId);
-const [swap, play, download, retry] = ["swap", "play", "download", "retry"].map(byId);
-const working = canvas.parentElement.querySelector(".working");
+const form = byId("studio");
+const [share, status, download, retry, over] = ["share", "status", "download", "retry", "start-over"].map(byId);
+const working = byId("picture").querySelector(".working");
 const samples = [...document.querySelectorAll("[data-sample]")];
-const api = new Api(form.dataset.base);
 
-let pending = null; // the request for the strip that is under way
+const api = new Api(form.dataset.base);
+const store = new Store();
+const photos = new Photos(api, Number(form.dataset.maxUpload));
+const mixing = new Mixing(store, api, photos);
+store.most = Math.min(MOST_PARENTS, Number(form.dataset.maxParents));
 
 function say(message) {
   status.textContent = message;
 }
 
-const scrubber = new Scrubber(canvas, slider, {
-  onShow(percent, filled) {
-    slider.setAttribute("aria-valuetext", text.valuetext(percent));
-    share.textContent = filled ? text.share(percent) : "";
-    canvas.setAttribute("aria-label", filled ? text.picture(percent) : text.noPicture);
-  },
-});
-
-const options = {
-  api,
-  maxUpload: Number(form.dataset.maxUpload),
-  onStatus: say,
-  onChange: changed,
-  onOverflow: (slot, file) => other(slot).take(file),
-};
-const slots = Object.fromEntries(
-  [...document.querySelectorAll("[data-slot]")].map((root) => [root.dataset.slot, new Slot(root, options)]),
-);
-const other = (slot) => (slot === slots.a ? slots.b : slots.a);
-const target = () => slots[document.querySelector("[name=target]:checked").value];
-
-function aim(slot) {
-  document.querySelector(`[name=target][value=${slot.letter}]`).checked = true;
+function report(error) {
+  console.error(error);
+  say(text.defect);
 }
 
-function enable() {
-  const filled = scrubber.filled;
-  for (const button of [swap, play, download]) button.disabled = !filled;
-  byId("empty")?.toggleAttribute("hidden", filled);
+// A problem about no photo in particular is said below the picture.
+function tell(problem) {
+  if (problem instanceof Problem) say([problem.title, problem.detail, problem.hint].map(sentence).join(" "));
+  else report(problem);
+}
+
+const picture = new Picture(store);
+follow(picture);
+const parents = new Parents({
+  store, photos, api, say, report, picker: new Picker(), placer: new Placer(),
+});
+const session = new History({ store, say });
+new Pad(store, byId("pad"));
+const pair = new Pair({ store, mixing, say, onPreview: showShares });
+const webcam = new Camera((file) => parents.takeNext([file]));
+
+// --- what follows from the state and from what arrives ---
+
+function lettersOf(state) {
+  return [...LETTERS].slice(0, state.parents.length);
+}
+
+function showShares(weights) {
+  share.textContent = picture.filled ? text.share(lettersOf(store.state), weights) : "";
+  picture.showShares(weights);
+}
+
+function refresh() {
+  const { state } = store;
+  const count = state.parents.length;
+  const root = byId("stage");
+  root.classList.toggle("many", count > 2);
+  root.classList.toggle("unmixed", count < 2 && !picture.filled);
+  byId("intro").classList.toggle("visually-hidden", count > 0);
+  byId("empty").hidden = picture.filled || count > 1;
+  byId("empty-text").textContent = count === 1 ? text.inviteOne(parents.nextLetter) : text.invite;
+  download.disabled = !picture.filled || mixing.last === null;
+  for (const id of ["even", "randomise"]) byId(id).hidden = count < 3;
   for (const button of samples) {
-    const user = Object.values(slots).find(
-      ({ content }) => content?.kind === "sample" && content.number === Number(button.dataset.sample),
-    );
-    if (user) button.dataset.used = user.letter;
+    const at = state.parents.findIndex(({ sample }) => sample === Number(button.dataset.sample));
+    if (at >= 0) button.dataset.used = LETTERS[at].toLowerCase();
     else delete button.dataset.used;
   }
+  showShares(weightsOf(state));
 }
 
-function changed(slot) {
-  pending?.abort();
-  pending = null;
-  working.hidden = true;
-  retry.hidden = true;
-  scrubber.clear(); // these frames lie between other faces
-  enable();
-  if (slot.content === null) aim(slot);
-  else if (other(slot).content === null) aim(other(slot));
-  if (slots.a.usable && slots.b.usable) mix();
-  else if (slot.usable) say(text.needOne(other(slot).letter));
-  else if (slot.content !== null) say(text.refused(slot.letter));
-  else say(text.needBoth);
-}
-
-function pairForm() {
-  const pair = new FormData();
-  slots.a.appendTo(pair);
-  slots.b.appendTo(pair);
-  return pair;
-}
-
-async function mix() {
-  const request = new AbortController();
-  pending = request;
-  working.hidden = false;
-  retry.hidden = true;
-  say(text.mixing);
-  try {
-    const answer = await api.strip(pairForm(), {
-      signal: request.signal,
-      onWait: (seconds) => say(text.busy(seconds)),
-    });
-    await scrubber.load(answer, request.signal);
-    if (pending === request) {
-      say(text.ready);
-      enable();
-    }
-  } catch (error) {
-    if (!isAbort(error)) {
-      tell(error);
-      retry.hidden = !(slots.a.usable && slots.b.usable);
-    }
-  } finally {
-    if (pending === request) {
-      pending = null;
-      working.hidden = true;
-    }
+mixing.addEventListener("frame", ({ detail: { frame, jump } }) => {
+  picture.show(frame, { jump });
+  picture.root.classList.remove("stale");
+  refresh();
+});
+let awaited = false; // whether the picture of other faces is waited for
+mixing.addEventListener("result", () => {
+  store.setThumb(picture.thumb());
+  refresh();
+  if (awaited) say(store.state.parents.length > 2 ? text.readyPad : text.ready);
+  awaited = false;
+});
+mixing.addEventListener("busy", ({ detail: { message } }) => {
+  if (message !== null && mixing.last === null && !awaited) {
+    awaited = true;
+    say(message);
   }
-}
-
-// A problem about one photo is shown beside it, any other below the picture.
-function tell(problem) {
-  if (!(problem instanceof Problem)) {
-    console.error(problem);
-    say(text.defect);
-    return;
-  }
-  const slot = slots[/^(?:face|sample)_([ab])/.exec(problem.where ?? "")?.[1]];
-  if (slot) {
-    slot.showProblem(problem);
-    say(text.refused(slot.letter));
-  } else {
-    say(`${sentence(problem.title)} ${sentence(problem.detail)} ${sentence(problem.hint)}`);
-  }
-}
-
-swap.addEventListener("click", () => {
-  Slot.swap(slots.a, slots.b);
-  scrubber.reverse();
-  enable();
-  say(text.swapped);
+  working.hidden = message === null;
+  working.querySelector(".working-text").textContent = message ?? "";
+  picture.root.classList.toggle("stale", message !== null && mixing.last === null);
+});
+mixing.addEventListener("problem", ({ detail: { problem } }) => {
+  retry.hidden = problem === null;
+  if (problem !== null) tell(problem);
+});
+store.addEventListener("change", ({ detail: { state, before } }) => {
+  refresh();
+  const [now, then] = [state.parents.length, before.parents.length];
+  if (now === 1 && then === 0) say(text.needOne(parents.nextLetter));
 });
 
-play.addEventListener("click", () => {
-  if (play.getAttribute("aria-pressed") === "true") {
-    scrubber.stop();
-    return;
-  }
-  scrubber.play(() => {
-    play.setAttribute("aria-pressed", "false");
-    play.textContent = text.play;
-  });
-  play.setAttribute("aria-pressed", "true");
-  play.textContent = text.pause;
-});
+// --- buttons ---
 
-download.addEventListener("click", async () => {
-  scrubber.stop();
-  const weight = scrubber.weight;
-  const file = `facemix-${Math.round(weight * 100)}.png`;
-  const pair = pairForm();
-  pair.append("weight", String(weight));
+async function save() {
+  pair.stop();
+  const { state } = store;
+  const shares = weightsOf(state).map((weight) => Math.round(weight * 100));
+  const file = `facemix-${(shares.length === 2 ? [shares[1]] : shares).join("-")}.png`;
   download.disabled = true;
   say(text.downloading);
   try {
-    const picture = await api.mix(pair, { onWait: (seconds) => say(text.busy(seconds)) });
+    const blob = await mixing.ask("/api/v1/mix", { state, accept: "image/png", onWait: (seconds) => say(text.busy(seconds)) });
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(picture);
+    link.href = URL.createObjectURL(blob);
     link.download = file;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
@@ -163,37 +142,86 @@ download.addEventListener("click", async () => {
   } catch (error) {
     tell(error);
   } finally {
-    enable();
+    refresh();
   }
-});
+}
+
+function even() {
+  store.update(withEvenWeights, { label: steps.even });
+}
+
+function randomise() {
+  store.update(withRandomWeights, { label: steps.random });
+}
+
+// There is no way back from it, so the button asks once.
+function askBeforeStartingOver(asking) {
+  over.dataset.asking = String(asking);
+  over.textContent = asking ? text.startOverSure : text.startOver;
+}
+
+function startOver() {
+  if (over.dataset.asking !== "true") {
+    askBeforeStartingOver(true);
+    return;
+  }
+  askBeforeStartingOver(false);
+  parents.cancelAll();
+  store.reset();
+  mixing.clear();
+  say(text.startedOver);
+}
+
+download.addEventListener("click", save);
+retry.addEventListener("click", () => mixing.retry());
+for (const button of document.querySelectorAll(".camera-open")) button.addEventListener("click", () => webcam.open());
+byId("even").addEventListener("click", even);
+byId("randomise").addEventListener("click", randomise);
+over.addEventListener("click", startOver);
+over.addEventListener("blur", () => askBeforeStartingOver(false));
+form.addEventListener("submit", (event) => event.preventDefault());
 
 for (const button of samples) {
-  button.addEventListener("click", () => target().takeSample(Number(button.dataset.sample)));
+  button.addEventListener("click", () => parents.takeSample(Number(button.dataset.sample)));
   button.addEventListener("dragstart", (event) => {
     event.dataTransfer.setData("text/x-facemix-sample", button.dataset.sample);
   });
 }
 
-document.addEventListener("paste", (event) => {
-  const [file] = event.clipboardData?.files ?? [];
-  if (!file) return;
-  event.preventDefault();
-  (Object.values(slots).find(({ content }) => content === null) ?? target()).take(file);
+listen({
+  take: (files) => parents.take(files),
+  takeNext: (files) => parents.takeNext(files),
+  takeSample: (number) => parents.takeSample(number),
+  say,
+});
+new Keys({
+  undo: () => session.undo(),
+  redo: () => session.redo(),
+  hold: (index) => picture.hold(index),
+  split: () => picture.toggleSplit(),
+  swap: () => pair.swap(),
+  play: () => pair.toggle(),
+  even,
+  random: randomise,
 });
 
-// A file dropped beside the zones must not replace the page.
-for (const kind of ["dragover", "drop"]) {
-  document.addEventListener(kind, (event) => event.preventDefault());
+// --- panels ---
+
+tabs(document.querySelector("[role=tablist]"));
+const panels = { adjust: initAdjust, regions: initRegions, explore: initExplore, animate: initAnimate, save: initSave };
+for (const [name, init] of Object.entries(panels)) {
+  try {
+    init({ root: byId(`panel-${name}`), store, mixing, api, say });
+  } catch (error) {
+    report(error); // one panel that fails takes no other part of the page with it
+  }
 }
 
-form.addEventListener("submit", (event) => event.preventDefault());
-retry.addEventListener("click", mix);
+// --- coming and going ---
 
-// Removed photos are let go of; a page that shows faces should not keep them for the back button's sake.
-window.addEventListener("pagehide", () => {
-  for (const { content } of Object.values(slots)) {
-    if (content?.kind === "photo") URL.revokeObjectURL(content.url);
-  }
+// A page that shows faces does not keep them for the back button's sake, nor the server for its.
+window.addEventListener("pagehide", ({ persisted }) => {
+  if (!persisted) photos.keepOnly(new Set());
 });
 
 if ("loading" in form.dataset) {
@@ -202,9 +230,8 @@ if ("loading" in form.dataset) {
     if (!ready && failure === null) return;
     clearInterval(poll);
     if (failure) {
-      const { title, detail, hint } = failure;
-      byId("loading").textContent = `${sentence(title)} ${sentence(detail)} ${sentence(hint)}`;
-    } else if (slots.a.content === null && slots.b.content === null) {
+      byId("loading").textContent = [failure.title, failure.detail, failure.hint].map(sentence).join(" ");
+    } else if (store.state.parents.length === 0 && !parents.busy) {
       location.reload();
     } else {
       // A photo has been chosen meanwhile: the page stays, and the samples that could not be drawn yet are fetched.
@@ -214,5 +241,5 @@ if ("loading" in form.dataset) {
   }, 2000);
 }
 
-scrubber.refresh();
-enable();
+refresh();
+openFromAddress({ api, store, say, tell, take: (files) => parents.takeNext(files) });

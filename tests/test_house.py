@@ -31,6 +31,7 @@ FLOORS = {
     "serving": 4,
     "web": 5,
     "cli": 6,
+    "client": 6,
 }
 # Modules at the top of the package, and the room that each is part of.
 TOP_LEVEL = {
@@ -170,6 +171,13 @@ def test_training_extras_are_imported_lazily_and_only_by_training():
     extras = ("torchvision", "torch.utils.tensorboard", "tensorboard")
     found = {one for one in IMPORTS if any(f"{one.imported}.".startswith(f"{extra}.") for extra in extras)}
     assert {(room_of(one.importer), one.lazy) for one in found} == {("training", True)}
+
+
+def test_the_client_needs_nothing_of_the_rest():
+    """Whoever calls a server over HTTP has neither its libraries nor its rooms."""
+    found = {one.imported for one in IMPORTS if room_of(one.importer) == "client"}
+    assert {name for name in found if name.split(".")[0] == "facemix" and room_of(name) != "client"} == set()
+    assert {name.split(".")[0] for name in found} - {"facemix", "httpx"} <= set(sys.stdlib_module_names)
 
 
 def test_the_environment_is_read_in_one_place():

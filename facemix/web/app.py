@@ -13,7 +13,21 @@ import facemix
 from facemix.errors import FacemixError
 from facemix.resources import resource_dir
 from facemix.settings import Settings
-from facemix.web import api, openapi, pages
+from facemix.web import (
+    api,
+    api_attributes,
+    api_batches,
+    api_faces,
+    api_grids,
+    api_jobs,
+    api_models,
+    api_recipes,
+    openapi,
+    pages,
+    pages_models,
+    pages_reading,
+    pages_shared,
+)
 from facemix.web.accounts import Accounts
 from facemix.web.lifecycle import lifespan, watch
 from facemix.web.limits import Buffered
@@ -23,12 +37,16 @@ from facemix.web.negotiation import prefers_html
 from facemix.web.problems import from_http_exception, from_validation, note_refusal, problem_response
 from facemix.web.stack import surround
 from facemix.web.state import MixerFactory, ServerState
+from facemix.web.stores import Stores
 from facemix.web.tracing import TracingMiddleware, open_tracing
 
+_INTERFACE = (api, api_grids, api_faces, api_recipes, api_jobs, api_batches, api_attributes, api_models)
 _MACHINE_PATHS = ("/api/", "/static/", "/healthz", "/readyz", "/metrics", "/openapi.json")
 
 
-def create_app(settings: Settings, mixer_factory: MixerFactory, accounts: Accounts | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, mixer_factory: MixerFactory, accounts: Accounts | None = None, stores: Stores | None = None
+) -> FastAPI:
     """Builds the application.
 
     Args:
@@ -39,13 +57,16 @@ def create_app(settings: Settings, mixer_factory: MixerFactory, accounts: Accoun
             if that fails.
         accounts: the ledger and the keys; closed when the application ends. Without them nothing is written down, and
             the Authorization header is not looked at.
+        stores: where faces, jobs, answers and recipes are kept. Without them faces, jobs and answers are kept in
+            memory, and recipes cannot be saved.
 
     Raises:
         InstallationError: the templates or the static files are missing.
     """
     metrics = Metrics()
     tracing = open_tracing(settings.otlp_endpoint)
-    state = ServerState(settings, mixer_factory, metrics)
+    account = {} if accounts is None else {"account": accounts.add_job}
+    state = ServerState(settings, mixer_factory, metrics, stores, **account)
     buffered = Buffered(settings.max_buffered_bytes)
 
     app = FastAPI(
@@ -61,12 +82,14 @@ def create_app(settings: Settings, mixer_factory: MixerFactory, accounts: Accoun
     app.state.metrics = metrics
     watch(metrics.figures, state, buffered, accounts)
     app.state.templates = pages.environment()
-    app.include_router(api.router)
-    app.include_router(pages.router)
+    for module in _INTERFACE:
+        app.include_router(module.router)
+    for module in (pages, pages_shared, pages_models, pages_reading):
+        app.include_router(module.router)
     if settings.metrics:
         app.include_router(metrics_router)
     app.mount("/static", StaticFiles(directory=resource_dir("static")), name="static")
-    openapi.install(app, api.router)
+    openapi.install(app, *(module.router for module in _INTERFACE))
 
     app.add_exception_handler(FacemixError, _refused)
     app.add_exception_handler(RequestValidationError, _not_valid)
@@ -75,7 +98,15 @@ def create_app(settings: Settings, mixer_factory: MixerFactory, accounts: Accoun
     observing = [Middleware(MetricsMiddleware, metrics=metrics)]
     if tracing.on:
         observing.insert(0, Middleware(TracingMiddleware, tracing=tracing))
-    surround(app, settings, respond, accounts=accounts, buffered=buffered, observing=observing)
+    surround(
+        app,
+        settings,
+        respond,
+        accounts=accounts,
+        buffered=buffered,
+        shelf=state.stores.shelf,
+        observing=observing,
+    )
     return app
 
 

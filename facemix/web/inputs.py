@@ -201,7 +201,7 @@ def _given(parent: ParentBody, weight: float, where: str, settings: Settings) ->
     if parent.face_id is not None:
         return GivenFace(parent.face_id, where, weight)
     if parent.latent is not None:
-        return GivenLatent(parent.latent.model, parent.latent.z, where, weight)
+        return GivenLatent(parent.latent.model, parent.latent.z, where, weight, parent.latent.origin)
     assert parent.recipe is not None  # the schema takes exactly one source
     return GivenRecipe(parent.recipe, where, weight)
 
@@ -296,7 +296,7 @@ def _replay_from_form(form: Form, settings: Settings) -> MixInput:
     text = form.fields.get("recipe")
     if text is None:
         raise RequestInvalid("there is no recipe", hint="send it as the field recipe, as JSON", where="recipe")
-    fields = _validated(ReplayFields, {name: form.fields[name] for name in RECIPE_FIELDS[1:] if name in form.fields})
+    fields = validated(ReplayFields, {name: form.fields[name] for name in RECIPE_FIELDS[1:] if name in form.fields})
     recipe = text if _SAVED.match(text) else Recipe.from_json(text)
     return replay_input(recipe, form.files.values(), settings, fields.image_format, fields.portable)
 
@@ -304,7 +304,7 @@ def _replay_from_form(form: Form, settings: Settings) -> MixInput:
 # --- forms -------------------------------------------------------------------------------------------------
 
 
-def _validated(model: type[B], fields: Mapping[str, str]) -> B:
+def validated(model: type[B], fields: Mapping[str, str]) -> B:
     try:
         return model.model_validate(fields)
     except ValidationError as error:
@@ -342,13 +342,13 @@ def _form_edits(fields: PairFields) -> Wanted:
 
 def mix_from_form(form: Form) -> MixInput:
     """Raises `RequestInvalid`, its `where` naming the field."""
-    fields = _validated(PairFields, form.fields)
+    fields = validated(PairFields, form.fields)
     return MixInput(_pair(form, fields), _form_edits(fields))
 
 
 def strip_from_form(form: Form, settings: Settings) -> StripInput:
     """Raises `RequestInvalid`, its `where` naming the field."""
-    fields = _validated(PairFields, form.fields)
+    fields = validated(PairFields, form.fields)
     return StripInput(_pair(form, fields), _steps(fields.steps, settings), _form_edits(fields))
 
 
@@ -433,4 +433,4 @@ def _placed(form: Form) -> PlacedPoints | None:
                 where=name,
             )
         points[name] = (float(match[1]), float(match[2]))
-    return _validated(PlacedPoints, points)
+    return validated(PlacedPoints, points)

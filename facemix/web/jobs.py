@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from facemix.errors import Busy, FacemixError, JobGone, JobUnfinished, RecordMissing, Stopping, StorageUnavailable
 from facemix.serving.types import Cost
+from facemix.settings import MEBIBYTE
 from facemix.storage.shelf import Kept
 from facemix.web.problems import internal_error
 from facemix.web.routes import CLIENT_LEFT
@@ -125,6 +126,7 @@ class _Entry:
     job: Job
     owner: str | None
     work: Work
+    holds: int
     progress: Progress
     task: asyncio.Task[None] | None = None
 
@@ -136,6 +138,7 @@ class Jobs:
         seconds: how long a result is kept.
         at_once: how many are worked on at a time.
         most: how many may wait beside those; further ones are refused.
+        most_bytes: how much memory what they work on may take together.
         account: hears of every job that has ended.
     """
 
@@ -146,9 +149,11 @@ class Jobs:
         seconds: float,
         at_once: int = 1,
         most: int = 16,
+        most_bytes: int = 256 * MEBIBYTE,
         account: Account = lambda ended: None,
     ) -> None:
         self._shelf, self._seconds, self._most, self._account = shelf, seconds, most, account
+        self._most_bytes = most_bytes
         self._turns = asyncio.Semaphore(at_once)
         self._at_once = at_once
         self._mine: dict[str, _Entry] = {}
@@ -159,11 +164,14 @@ class Jobs:
         """Jobs that wait or are worked on."""
         return len(self._mine)
 
-    async def submit(self, kind: str, total: int, work: Work, *, owner: str | None) -> Job:
+    async def submit(self, kind: str, total: int, work: Work, *, owner: str | None, holds: int = 0) -> Job:
         """Queues a job.
 
+        Args:
+            holds: bytes of memory that `work` holds until it has ended.
+
         Raises:
-            Busy: too many wait already.
+            Busy: too many wait already, or they hold too much.
             Stopping: the server takes nothing new.
             StorageFull, StorageUnavailable: it cannot be written down.
         """
@@ -173,11 +181,18 @@ class Jobs:
             raise Busy(
                 f"{len(self._mine)} jobs are worked on or wait", hint="try again when some are done", retry_after=10
             )
+        held = sum(entry.holds for entry in self._mine.values())
+        if held and held + holds > self._most_bytes:
+            raise Busy(
+                f"the jobs that wait hold {held} bytes; at most {self._most_bytes} may be",
+                hint="try again when some are done",
+                retry_after=10,
+            )
         job = Job("", kind, "queued", 0, total, datetime.now(UTC), datetime.now(UTC))
         longest = LONGEST_SECONDS + self._seconds
         kept = await self._shelf.put(KIND, b"", owner=owner, seconds=longest, note=_note(job))
         job = replace(job, id=kept.id, created_at=kept.created_at, expires_at=kept.expires_at)
-        entry = _Entry(job, owner, work, Progress(lambda done: self._change(entry, done=min(done, total))))
+        entry = _Entry(job, owner, work, holds, Progress(lambda done: self._change(entry, done=min(done, total))))
         self._mine[kept.id] = entry
         entry.task = asyncio.create_task(self._run(entry))
         return job

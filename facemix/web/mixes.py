@@ -51,7 +51,11 @@ async def mix_wanted(request: Request, mixer: MixerLike, wanted: MixInput, deadl
         FaceGone, RecordMissing, ModelMismatch, RecipeInvalid, AttributesMissing: see `Resolver` and `settled`.
         FacemixError: see `Mixer.mix`.
     """
-    resolve = resolver(request, mixer, deadline)
+    return await mix_resolved(resolver(request, mixer, deadline), mixer, wanted, deadline)
+
+
+async def mix_resolved(resolve: Resolver, mixer: MixerLike, wanted: MixInput, deadline: float) -> MixResult:
+    """The same for whom `resolve` is made, without a request."""
     notes: tuple[Note, ...] = ()
     if wanted.replay is not None:
         parents, edits = await resolve.replay(wanted.replay)

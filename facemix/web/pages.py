@@ -1,11 +1,12 @@
-"""The pages. The studio works as a plain form; scripts only make it pleasant."""
+"""The studio, and what every page is made with. It works as a plain form; scripts only make it pleasant."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
+import calendar
 import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import jinja2
@@ -13,18 +14,19 @@ import numpy as np
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
-from facemix.errors import FacemixError, NotFound, RequestInvalid
+from facemix.errors import FacemixError, RequestInvalid
 from facemix.resources import resource_dir
 from facemix.serving.types import FoundFace, MixResult, ParentFace, SampleInput
-from facemix.web import openapi
-from facemix.web.card import card_licence, card_licence_short, card_limitations, card_rows
+from facemix.web.card import card_licence_short
 from facemix.web.forms import Form
 from facemix.web.inputs import MIX_FIELDS, MixInput, mix_from_form, read_pair_form
+from facemix.web.mixes import mix_wanted
+from facemix.web.parents import frames_of
 from facemix.web.problems import clean_text, error_headers, note_refusal, problem_document, request_id
 from facemix.web.reports import embed, percent
 from facemix.web.schemas import EmbeddedImage, Problem
 from facemix.web.state import MixerLike, ServerState
-from facemix.web.work import charge, do_work, frames_of, mix_wanted
+from facemix.web.work import charge, do_work
 
 SAMPLES_OFFERED = 12
 _WEIGHT = re.compile(r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)\Z")
@@ -43,6 +45,8 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters["sentence"] = as_sentence
+    made.filters["moment"] = as_moment
+    made.filters["duration"] = as_duration
     return made
 
 
@@ -52,6 +56,21 @@ def as_sentence(text: str) -> str:
     if not text:
         return ""
     return text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
+
+
+def as_moment(moment: datetime) -> str:
+    """A time as it stands on a page: ``21 November 2026, 10:32 UTC``."""
+    moment = moment.astimezone(UTC)
+    return f"{moment.day} {calendar.month_name[moment.month]} {moment:%Y, %H:%M} UTC"
+
+
+def as_duration(seconds: float) -> str:
+    """So many seconds in words, in the largest unit of which there are at least two: ``90 minutes``."""
+    for name, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= 2 * size or seconds == size:
+            count = f"{seconds / size:.3g}"
+            return f"{count} {name}{'' if count == '1' else 's'}"
+    return f"{seconds:.3g} second{'' if seconds == 1 else 's'}"
 
 
 def render(request: Request, template: str, status: int = 200, **context: Any) -> Response:
@@ -155,13 +174,14 @@ async def studio_form(request: Request) -> Response:
         return mix_from_form(form)
 
     async def work(mixer: MixerLike, wanted: MixInput, deadline: float) -> Response:
-        result = await mix_wanted(mixer, wanted, deadline)
+        result = await mix_wanted(request, mixer, wanted, deadline)
         numbers = [given.number for given in wanted.parents if isinstance(given, SampleInput)]
-        drawn = await asyncio.gather(*(mixer.sample(number, seed=wanted.seed, deadline=deadline) for number in numbers))
+        seed = wanted.wanted.edits.seed
+        drawn = await asyncio.gather(*(mixer.sample(number, seed=seed, deadline=deadline) for number in numbers))
         charge(request, mixer, sum((one.cost for one in drawn), result.cost), result.stage_ms)
         samples = {number: one.image for number, one in zip(numbers, drawn, strict=True)}
         slots, view = await mixer.write(_views, wanted, result, samples)
-        return _studio(request, slots=slots, result=view, weight=wanted.parents[1].weight)
+        return _studio(request, slots=slots, result=view, weight=result.recipe.weights[1])
 
     try:
         return await do_work(request, read, _frames_of_form, work)
@@ -244,59 +264,6 @@ def _result_view(result: MixResult) -> ResultView:
     image = embed(result.image)
     share = percent(result)
     return ResultView(_data_uri(image), f"facemix-{share}.png", share, image.width, image.height)
-
-
-# --- reading matter ----------------------------------------------------------------------------------------
-
-
-@router.get("/docs")
-async def docs(request: Request) -> Response:
-    settings = ServerState.of(request).settings
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
-    return render(
-        request,
-        "docs.html",
-        address=f"http://{host}:{settings.port}",
-        kinds=sorted(openapi.error_classes(), key=lambda kind: (kind.status, kind.code)),
-    )
-
-
-@router.get("/model")
-async def model(request: Request) -> Response:
-    state = ServerState.of(request)
-    card = {} if state.loaded is None else dict(state.loaded.card)
-    sections = [
-        (title, card_rows(card.get(key)))
-        for key, title in (
-            ("data", "Trained on"),
-            ("metrics", "Measured on the validation split (psnr in dB, kl in nats)"),
-            ("config", "Built as"),
-        )
-    ]
-    return render(
-        request,
-        "model.html",
-        crop_size=None if state.loaded is None else state.loaded.crop_size,
-        licence=card_licence(card),
-        limitations=card_limitations(card),
-        sections=[(title, rows) for title, rows in sections if rows],
-    )
-
-
-@router.get("/about")
-async def about(request: Request) -> Response:
-    return render(request, "about.html")
-
-
-@router.get("/problems/{code}")
-async def problem_page(request: Request, code: str) -> Response:
-    """What the `type` of a problem document points to."""
-    for kind in openapi.error_classes():
-        if kind.code == code:
-            own = "__doc__" in vars(kind)  # inherited sentences describe another class
-            about = inspect.cleandoc(kind.__doc__ or "").splitlines()[0] if own and kind.__doc__ else ""
-            return render(request, "problem.html", kind=kind, about=about)
-    raise NotFound(f"there is no problem {code[:80]!r}", hint="the page /docs lists every code")
 
 
 def error_page(request: Request, error: FacemixError) -> Response:

@@ -25,12 +25,13 @@ class GivenFace:
 
 @dataclass(frozen=True)
 class GivenLatent:
-    """A latent as text, and the model that it claims to be of."""
+    """A latent as text, the model that it claims to be of, and the saved recipe whose result it claims to be."""
 
     model: ModelIdentity
     z: str
     where: str
     weight: float = 1.0
+    origin: str | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,8 @@ class Resolver:
             return LatentInput(kept.z, given.where, given.weight, kept.parent)
         if isinstance(given, GivenLatent):
             self._check_model(given.model, given.where)
-            return LatentInput(self._unpacked(given.z, given.where), given.where, given.weight)
+            z = self._unpacked(given.z, given.where)
+            return LatentInput(z, given.where, given.weight, LatentParent.from_latent(z, origin=given.origin))
         if isinstance(given, GivenRecipe):
             return await self._result(given)
         return given

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from facemix.mixing.recipe import RECIPE_SCHEMA, Recipe
-from facemix.web import schemas, schemas_grids, schemas_jobs
+from facemix.web import schemas, schemas_batches, schemas_grids, schemas_jobs
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _API = 1  # as in /api/v1
@@ -28,6 +28,7 @@ PUBLISHED: dict[str, Published] = {
     "strip": Published(schemas.StripBody, _API, "Two faces, and frames between them"),
     "grid": Published(schemas_grids.GridBody, _API, "Faces, and a grid of their mixes"),
     "animation": Published(schemas_jobs.AnimationBody, _API, "Faces, and a film through them"),
+    "batch": Published(schemas_batches.BatchBody, _API, "Mixes, done one after the other"),
 }
 
 

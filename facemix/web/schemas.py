@@ -49,6 +49,9 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+SavedId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{16}$")]
+
+
 class LatentBody(Strict):
     """A latent, with the identity of the model that made it."""
 
@@ -56,9 +59,9 @@ class LatentBody(Strict):
     z: str = Field(
         pattern=LATENT_PATTERN, max_length=MOST_LATENT_CHARACTERS, description="little-endian float32 in base64"
     )
+    origin: SavedId | None = Field(None, description="the saved recipe whose result it is, if it is one")
 
 
-SavedId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{16}$")]
 SOURCES = ("image", "sample", "face_id", "latent", "recipe")
 
 

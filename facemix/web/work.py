@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
-from facemix.errors import Busy, DeadlineExceeded, RequestInvalid, Stopping
+from facemix.errors import Busy, DeadlineExceeded, EngineFailed, RequestInvalid, Stopping
 from facemix.serving.types import Cost, FrameSpec, FramesResult, ParentInput
 from facemix.web.state import MixerLike, ServerState
 
 DEADLINE_HEADER = "x-facemix-deadline"
 PATIENT_TRIES = 60
 PATIENT_SECONDS = 5.0
+MOST_FAILURES = 3
 GRACE_SECONDS = 1.0  # what has begun by its deadline gets so long to end
 
 Wanted = TypeVar("Wanted")
@@ -68,14 +69,31 @@ async def patiently(
         FacemixError: see `Mixer.frames`.
     """
     frames = sum(spec.edits.pictures for spec in specs)
+    return await with_patience(state, frames, lambda deadline: mixer.frames(parents, specs, deadline=deadline))
+
+
+async def with_patience(state: ServerState, frames: int, work: Callable[[float], Awaitable[T]]) -> T:
+    """Does work for somebody who can wait: when there is room for it, and again if the device was too slow.
+
+    Args:
+        frames: what it costs, as for `Admission.ticket`.
+        work: takes a deadline on the clock of `time.monotonic`; may be called many times.
+
+    Raises:
+        Stopping: the server takes nothing new.
+        Busy: it did not come to it in time, many times over; or what works on it failed each time.
+    """
+    failed = 0
     for last in (*(False,) * PATIENT_TRIES, True):
         try:
             with state.admission.ticket(frames):
-                return await mixer.frames(parents, specs, deadline=time.monotonic() + state.settings.deadline_seconds)
+                return await work(time.monotonic() + state.settings.deadline_seconds)
         except Stopping:
             raise
         except Busy as refusal:
-            if last:
+            # What brings the device or a process down does so every time.
+            failed += isinstance(refusal, EngineFailed)
+            if last or failed > MOST_FAILURES:
                 raise
             await asyncio.sleep(min(refusal.details.get("retry_after", 1), PATIENT_SECONDS))
     raise AssertionError("the last try answers or raises")

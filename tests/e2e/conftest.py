@@ -6,10 +6,12 @@ FACEMIX_CHECKPOINT names another one; every other FACEMIX_ variable is kept from
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import httpx
 import pytest
+from browsing import BROWSERS, QUIET, REFUSED
 from files import jpeg, png
 from portraits import other, portrait
 from served import ROOT, serving
@@ -49,3 +51,61 @@ def photos(tmp_path_factory) -> Path:
     (folder / "a.jpg").write_bytes(jpeg(portrait()))
     (folder / "b.jpg").write_bytes(jpeg(other()))
     return folder
+
+
+# Of a module and no longer: while it runs, other tests could start no event loop in this thread.
+@pytest.fixture(scope="module")
+def launch():
+    """launch(*arguments) starts headless Chromium with further arguments; the same ones give the same browser."""
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        absent = f"none of {', '.join(BROWSERS)} is installed"
+        if os.environ.get("FACEMIX_TEST_BROWSER") == "required":
+            pytest.fail(absent)
+        pytest.skip(absent)
+    from playwright.sync_api import sync_playwright
+
+    running = {}
+    with sync_playwright() as playwright:
+
+        def started(*arguments):
+            if arguments not in running:
+                options = [*QUIET, *arguments]
+                running[arguments] = playwright.chromium.launch(executable_path=executable, args=options)
+            return running[arguments]
+
+        yield started
+        for browser in running.values():
+            browser.close()
+
+
+@pytest.fixture(scope="module")
+def browser(launch):
+    return launch()
+
+
+@pytest.fixture
+def visit(browser, server):
+    """visit(width, height) opens the studio, or another `path`; `using` is another browser than the usual one, and
+    further options are those of a browser context. Whatever goes wrong on the page fails the test at its end."""
+    contexts, wrong = [], []
+
+    def opened(width=1280, height=800, *, path="/", using=None, **options):
+        context = (using or browser).new_context(viewport={"width": width, "height": height}, **options)
+        context.set_default_timeout(60_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.asked = []
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.on("console", lambda said: wrong.append(f"{said.type}: {said.text} at {said.location['url']}"))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto(server + path)
+        return page
+
+    yield opened
+    for context in contexts:
+        for page in context.pages:
+            foreign = [url for url in page.asked if not url.startswith((server + "/", "blob:", "data:"))]
+            assert foreign == []
+        context.close()
+    assert [text for text in wrong if not REFUSED.search(text)] == []

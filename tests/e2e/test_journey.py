@@ -2,107 +2,24 @@
 
 import base64
 import itertools
-import os
-import re
-import shutil
 from io import BytesIO
 
 import cv2
 import numpy as np
 import pytest
+from browsing import difference, drawn, filled, give, mix_samples, mix_two, mixed, overflow, rested, says, until, weight
 from files import jpeg, text_named_jpg
 from PIL import Image
 from portraits import cat
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
-# Chromium itself writes to the console that an upload was answered with 415 or 422, or /readyz with 503.
-REFUSED = re.compile(
-    r"Failed to load resource: .*\b(4(15|22)\b.* at http://[^/]+(/api/v1/faces|/|/#result)|503\b.*/readyz)$"
-)
 
-
-@pytest.fixture(scope="module")
-def browser():
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        absent = f"none of {', '.join(BROWSERS)} is installed"
-        if os.environ.get("FACEMIX_TEST_BROWSER") == "required":
-            pytest.fail(absent)
-        pytest.skip(absent)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=executable, args=list(QUIET))
-        yield made
-        made.close()
-
-
-@pytest.fixture
-def visit(browser, server):
-    """visit(width, height) opens the studio. Whatever goes wrong on the page fails the test at its end."""
-    contexts, wrong = [], []
-
-    def opened(width=1280, height=800, *, path="/", **options):
-        context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        context.set_default_timeout(60_000)
-        contexts.append(context)
-        page = context.new_page()
-        page.asked = []
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.on("console", lambda said: wrong.append(f"{said.type}: {said.text} at {said.location['url']}"))
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.goto(server + path)
-        return page
-
-    yield opened
-    for context in contexts:
-        for page in context.pages:
-            foreign = [url for url in page.asked if not url.startswith((server + "/", "blob:", "data:"))]
-            assert foreign == []
-        context.close()
-    assert [text for text in wrong if not REFUSED.search(text)] == []
-
-
-def give(page, letter, path):
-    page.set_input_files(f"#file-{letter}", path)
-
-
-def mix_two(page, photos):
-    give(page, "a", photos / "a.png")
-    page.wait_for_selector(".parent-a .drop.filled")
-    give(page, "b", photos / "b.jpg")
-    page.wait_for_selector("#download:not([disabled])")
-
-
-def drawn(page) -> np.ndarray:
-    """The canvas once what was asked for is drawn, (512, 512, 3) uint8 RGB."""
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    uri = page.evaluate("document.getElementById('result').toDataURL('image/png')")
-    with Image.open(BytesIO(base64.b64decode(uri.partition(",")[2]))) as image:
+def same_mix(client, photos, weight) -> np.ndarray:
+    files = {f"face_{letter}": (photos / name).read_bytes() for letter, name in (("a", "a.png"), ("b", "b.jpg"))}
+    answer = client.post("/api/v1/mix", files=files, data={"weight": str(weight)}, headers={"Accept": "image/png"})
+    with Image.open(BytesIO(answer.content)) as image:
         return np.asarray(image.convert("RGB"))
-
-
-def weight(page) -> float:
-    return float(page.input_value("#weight"))
-
-
-def difference(first, second) -> float:
-    return float(np.abs(first.astype(int) - second).mean())
-
-
-def overflow(page) -> int:
-    """Pixels by which the page is wider than its window."""
-    return page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
 
 
 def test_two_photographs_become_one_face(visit, client, photos, crop_size, tmp_path):
@@ -110,14 +27,18 @@ def test_two_photographs_become_one_face(visit, client, photos, crop_size, tmp_p
     page.wait_for_load_state("networkidle")
     assert page.is_disabled("#download")
     mix_two(page, photos)
-    for letter in "ab":
-        assert page.inner_text(f".parent-{letter} .found-text") == "One face found."
-        assert page.locator(f".parent-{letter} .boxes rect").count() == 1
+    for letter, name in (("a", "a.png"), ("b", "b.jpg")):
+        assert page.inner_text(f".parent-{letter} .found-text") == name
+        assert page.inner_text(f".parent-{letter} .gates-good") == "Clear photo"
+        crop = page.locator(f".parent-{letter} .crop")
+        assert crop.evaluate("crop => crop.naturalWidth") == crop_size
+        assert crop.bounding_box()["width"] > 200
     middle = drawn(page)
     assert middle.std() > 10
     assert page.inner_text("#share") == "50 % A, 50 % B"
 
     # By mouse: the face follows, and nothing is fetched.
+    rested(page)
     asked = len(page.asked)
     track = page.locator("#weight").bounding_box()
     y = track["y"] + track["height"] / 2
@@ -148,7 +69,7 @@ def test_two_photographs_become_one_face(visit, client, photos, crop_size, tmp_p
     assert difference(only_a, only_b) > 5
     assert difference(at_70, only_b) < difference(at_70, only_a)
     assert difference(at_70, only_a) > 1
-    assert page.asked[asked:] == []
+    assert [url for url in page.asked[asked:] if not url.startswith(("blob:", "data:"))] == []
 
     # What is downloaded is what the endpoint answers, and what the slider shows.
     with page.expect_download() as download:
@@ -158,17 +79,14 @@ def test_two_photographs_become_one_face(visit, client, photos, crop_size, tmp_p
     with Image.open(tmp_path / "saved.png") as image:
         assert (image.format, image.size) == ("PNG", (crop_size, crop_size))
         saved = np.asarray(image.convert("RGB"))
-    files = {f"face_{letter}": (photos / name).read_bytes() for letter, name in (("a", "a.png"), ("b", "b.jpg"))}
-    answer = client.post("/api/v1/mix", files=files, data={"weight": "0.7"}, headers={"Accept": "image/png"})
-    with Image.open(BytesIO(answer.content)) as image:
-        assert np.abs(saved.astype(int) - np.asarray(image)).max() <= 1
+    assert np.abs(saved.astype(int) - same_mix(client, photos, 0.7)).max() <= 1
     # The frames for the slider are compressed: they agree but for the finest detail.
     small = [cv2.resize(one, (32, 32), interpolation=cv2.INTER_AREA) for one in (at_70, saved, only_b)]
     assert difference(small[0], small[1]) < 4
     assert difference(small[0], small[1]) < difference(small[2], small[1])
 
     # Swapped, the same place of the slider shows the other side, again without a request.
-    page.wait_for_function("document.getElementById('status').textContent.startsWith('Saved')")
+    says(page, "Saved")
     asked = len(page.asked)
     page.click("#swap")
     page.focus("#weight")
@@ -176,6 +94,21 @@ def test_two_photographs_become_one_face(visit, client, photos, crop_size, tmp_p
     np.testing.assert_array_equal(drawn(page), only_b)
     page.keyboard.press("End")
     np.testing.assert_array_equal(drawn(page), only_a)
+    assert [url for url in page.asked[asked:] if not url.startswith(("blob:", "data:"))] == []
+
+
+def test_playing_moves_through_the_faces_and_stays_where_it_is_stopped(visit):
+    page = visit()
+    mix_samples(page, 1, 2)
+    before, asked = drawn(page), len(page.asked)
+    page.click("#play")
+    until(page, "Math.abs(document.getElementById('weight').value - 0.5) > 0.2")
+    assert difference(drawn(page), before) > 1
+    page.click("#play")
+    assert page.get_attribute("#play", "aria-pressed") == "false"
+    stopped = weight(page)
+    assert float(page.input_value("#share-b")) == pytest.approx(stopped * 100, abs=0.1)
+    assert page.inner_text("#share").endswith(f"{round(stopped * 100)} % B")
     assert [url for url in page.asked[asked:] if not url.startswith(("blob:", "data:"))] == []
 
 
@@ -187,9 +120,10 @@ def test_a_sample_face_takes_a_place(visit, photos):
     with page.expect_response("**/api/v1/strip") as answer:
         page.click("[data-sample='3']")
     assert answer.value.status == 200
-    page.wait_for_selector("#download:not([disabled])")
-    assert "Sample face 4" in page.inner_text(".parent-b .found-text")
-    assert page.inner_text(".parent-a .found-text") == "One face found."
+    mixed(page)
+    assert page.inner_text(".parent-b .found-text") == "Sample 4"
+    assert page.inner_text(".parent-a .found-text") == "a.png"
+    assert page.locator(".parent:not([hidden])").count() == 2
     assert difference(drawn(page), before) > 1
 
 
@@ -199,6 +133,7 @@ def test_an_unusable_file_leaves_the_rest_as_it_was(visit, photos, tmp_path, nam
     (tmp_path / "cat.jpg").write_bytes(jpeg(cat()))
     page = visit()
     mix_two(page, photos)
+    rested(page)
     before, asked = drawn(page), len(page.asked)
     second = page.inner_html(".parent-b")
     give(page, "a", tmp_path / name)
@@ -212,6 +147,9 @@ def test_an_unusable_file_leaves_the_rest_as_it_was(visit, photos, tmp_path, nam
     np.testing.assert_array_equal(drawn(page), before)
     assert page.is_enabled("#download")
     assert [url.rpartition("/")[2] for url in page.asked[asked:]] == ["faces"]
+    page.click("#message-a .dismiss")
+    assert page.inner_text("#message-a") == ""
+    assert page.inner_text(".parent-a .found-text") == "a.png"
 
 
 @pytest.mark.parametrize("width", [390, 320])
@@ -221,7 +159,9 @@ def test_a_phone_shows_it_without_scrolling_sideways(visit, photos, width):
     mix_two(page, photos)
     assert overflow(page) <= 0
     assert page.locator("#weight").bounding_box()["width"] > 0.5 * width
-    for path in ("/about", "/model", "/docs"):
+    mix_samples(page, 1, 2, 3)
+    assert overflow(page) <= 0
+    for path in ("/about", "/models", "/docs"):
         assert overflow(visit(width, 700, path=path)) <= 0, path
 
 
@@ -229,20 +169,17 @@ def test_the_plain_form_mixes_and_refuses_without_javascript(visit, client, phot
     page = visit(java_script_enabled=False)
     give(page, "a", photos / "a.png")
     give(page, "b", photos / "b.jpg")
-    page.click("button[type=submit]")
+    page.click("button[type=submit]:visible")
     picture = page.wait_for_selector(".plain-result")
     with Image.open(BytesIO(base64.b64decode(picture.get_attribute("src").partition(",")[2]))) as image:
         assert image.size == (crop_size, crop_size)
         shown = np.asarray(image.convert("RGB"))
-    files = {f"face_{letter}": (photos / name).read_bytes() for letter, name in (("a", "a.png"), ("b", "b.jpg"))}
-    answer = client.post("/api/v1/mix", files=files, headers={"Accept": "image/png"})
-    with Image.open(BytesIO(answer.content)) as image:
-        assert np.abs(shown.astype(int) - np.asarray(image)).max() <= 1
+    assert np.abs(shown.astype(int) - same_mix(client, photos, 0.5)).max() <= 1
 
     (tmp_path / "cat.jpg").write_bytes(jpeg(cat()))
     give(page, "a", photos / "a.png")
     give(page, "b", tmp_path / "cat.jpg")
-    page.click("button[type=submit]")
+    page.click("button[type=submit]:visible")
     page.wait_for_selector("#message-b .refusal-title")
     assert "No face was found" in page.inner_text("#message-b")
     assert page.inner_text("#message-a") == ""
@@ -265,9 +202,10 @@ def test_a_mix_that_failed_can_be_tried_again(visit, photos):
     page.wait_for_selector("#retry:visible")
     assert page.is_disabled("#download")
     page.click("#retry")
-    page.wait_for_selector("#download:not([disabled])")
+    mixed(page)
     assert page.is_hidden("#retry")
     assert drawn(page).std() > 10
+    assert [page.inner_text(f".parent-{letter} .found-text") for letter in "ab"] == ["a.png", "b.jpg"]
 
 
 def still_loading(page, server):
@@ -275,7 +213,7 @@ def still_loading(page, server):
 
     def render(route):
         answer = route.fetch()
-        notice = '<p class="notice" id="loading" role="status">The model is still being loaded.</p><form id="studio"'
+        notice = '<p class="notice" id="loading">The model is still being loaded.</p><form id="studio"'
         text = answer.text().replace("data-base=", "data-loading data-base=", 1)
         route.fulfill(response=answer, body=text.replace('<form id="studio"', notice, 1))
 
@@ -288,7 +226,8 @@ def test_a_photo_chosen_while_the_model_loads_is_kept(visit, server, photos):
     still_loading(page, server)
     give(page, "a", photos / "a.png")
     page.wait_for_selector("#loading", state="hidden")
-    assert page.inner_text(".parent-a .found-text") == "One face found."
+    filled(page, "a")
+    assert page.inner_text(".parent-a .found-text") == "a.png"
 
 
 def test_a_model_that_cannot_be_loaded_says_why(visit, server):

@@ -7,7 +7,7 @@ from anyio import sleep
 from fake_mixer import FakeMixer
 from web_client import OTHER, PHOTO, files, running
 
-from facemix.errors import DeadlineExceeded, RecipeInvalid, Stopping
+from facemix.errors import DeadlineExceeded, EngineFailed, RecipeInvalid, Stopping
 from facemix.serving.types import FrameSpec
 from facemix.settings import Settings
 from facemix.web import work
@@ -188,3 +188,11 @@ def test_patience_ends(monkeypatch):
     with pytest.raises(DeadlineExceeded):
         drawn(mixer)
     assert mixer.asked == work.PATIENT_TRIES + 1
+
+
+def test_what_brings_the_device_down_is_not_tried_for_ever(monkeypatch):
+    monkeypatch.setattr(work, "PATIENT_SECONDS", 0)
+    mixer = Drawing(*[EngineFailed("it died", hint="try again") for _ in range(10)])
+    with pytest.raises(EngineFailed):
+        drawn(mixer)
+    assert mixer.asked == work.MOST_FAILURES + 1

@@ -1,0 +1,182 @@
+"""Commands that draw one face, or a strip of them, and those that draw it again."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facemix.cli import options
+from facemix.cli.files import check_recipe_target, check_targets, parent, read_bytes, report, write
+from facemix.errors import RecipeInvalid, RequestInvalid
+from facemix.settings import load_settings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from facemix.mixing.recipe import Recipe
+    from facemix.serving.types import ParentInput
+
+_LONGEST_RECIPE = 4 * 1024 * 1024  # bytes; 32 latents of 4,096 numbers are 700 KB
+
+
+def mix(
+    photos: options.Photos,
+    output: options.Output,
+    weight: Annotated[
+        float | None,
+        typer.Option("--weight", "-w", min=0, max=1, help="Share of the second face, of two; default 0.5."),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option("--weights", help="One weight per photo, as in 2,1,1; they are scaled to sum to 1.")
+    ] = None,
+    faces: options.Faces = None,
+    placed: options.Placed = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="Write a strip of so many frames from the first to the second.")
+    ] = None,
+    moved: options.Moved = None,
+    prompt: options.Prompt = "",
+    negative_prompt: options.NegativePrompt = "",
+    region: options.Regions = None,
+    colour: options.Colour = None,
+    variation: options.VariationText = None,
+    interpolation: options.InterpolationName = "lerp",
+    vividness: options.VividnessShare = 0.0,
+    seed: options.Seed = 0,
+    recipe: Annotated[Path | None, typer.Option("--recipe", help="Also write the recipe, as JSON.")] = None,
+    portable: Annotated[
+        bool, typer.Option("--portable", help="Put latents in the place of photographs in the recipe.")
+    ] = False,
+) -> None:
+    """Mix one face or more into one picture."""
+    from facemix.cli.edits import edits_of, placed_points
+    from facemix.cli.engines import mixer_for_one, said
+    from facemix.imaging.encode import encode_image, media_type_for_path
+
+    media_type = media_type_for_path(output)
+    edits = edits_of(
+        len(photos),
+        interpolation=interpolation,
+        vividness=vividness,
+        moved=moved,
+        regions=region,
+        colour=colour,
+        variation=variation,
+        seed=seed,
+    )
+    shares = options.shares(photos, weight, weights, steps)
+    chosen = options.numbers(faces, "--faces", int, len(photos)) if faces else [None] * len(photos)
+    points = placed_points(placed, len(photos))
+    check_targets(photos, output, recipe)
+    check_recipe_target(recipe, output)
+    if portable and (recipe is None or steps is not None):
+        raise RequestInvalid(
+            "--portable is about the recipe of a mix", hint="give --recipe, and no --steps", where="--portable"
+        )
+    if steps is not None and len(photos) != 2:
+        raise RequestInvalid(
+            f"a strip goes from one face to another, not between {len(photos)}", hint="name two photos"
+        )
+    parents = [
+        parent(photo, share, face, points.get(place))
+        for place, (photo, share, face) in enumerate(zip(photos, shares, chosen, strict=True))
+    ]
+    mixer = mixer_for_one()
+    edits, notes = said(mixer, edits, prompt, negative_prompt)
+    if steps is not None:
+        first, second = parents
+        strip = mixer.strip(first, second, steps=steps, edits=edits)
+        pixels, used, described = _side_by_side(strip.frames), strip.parents, strip.recipes[len(strip.recipes) // 2]
+    else:
+        result = mixer.mix(parents, edits)
+        pixels, used, notes = result.image, result.parents, (*notes, *result.notes)
+        described = result.recipe.portable(result.latents) if portable else result.recipe
+    report(used, notes)
+    write(output, encode_image(pixels, media_type))
+    if recipe is not None:
+        write(recipe, (described.to_json() + "\n").encode())
+    print(f"{output}: {pixels.shape[1]} x {pixels.shape[0]} pixels, by {mixer.model}")
+
+
+def replay(
+    recipe: Annotated[Path, typer.Argument(help="A recipe, as `facemix mix --recipe` and the page write it.")],
+    output: options.Output,
+    photos: Annotated[
+        list[str] | None, typer.Argument(help="The recipe's photographs in any order, found by their content.")
+    ] = None,
+) -> None:
+    """Draw a recipe again: the same pixels, from the same model."""
+    from facemix.cli.engines import mixer_for_one
+    from facemix.imaging.encode import encode_image, media_type_for_path
+    from facemix.serving.replay import check_model
+
+    media_type = media_type_for_path(output)
+    check_targets((*(photos or ()), str(recipe)), output)
+    described = _read(recipe)
+    found = _by_content(photos or [])
+    _check_photos(described, found, recipe)
+    mixer = mixer_for_one()
+    check_model(described.model, mixer.model, where=str(recipe))
+    result = mixer.mix(_inputs(described, found, mixer.mixer.latent_size, str(recipe)), described.edits)
+    report(result.parents, result.notes)
+    write(output, encode_image(result.image, media_type))
+    print(f"{output}: {result.image.shape[1]} x {result.image.shape[0]} pixels, by {mixer.model}")
+
+
+def _read(path: Path) -> Recipe:
+    from facemix.mixing.recipe import Recipe
+
+    data = read_bytes(path, _LONGEST_RECIPE)
+    if len(data) > _LONGEST_RECIPE:
+        raise RequestInvalid("too long for a recipe", hint="name the file that --recipe wrote", where=str(path))
+    try:
+        return Recipe.from_json(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise RequestInvalid("is no text", hint="name the file that --recipe wrote", where=str(path)) from error
+    except RequestInvalid as error:
+        raise error.at(str(path)) from error
+
+
+def _by_content(photos: list[str]) -> dict[str, tuple[str, bytes]]:
+    """Name and bytes of each photo by SHA-256."""
+    limit = load_settings().max_upload_bytes
+    read = [(photo, read_bytes(photo, limit)) for photo in photos]
+    return {hashlib.sha256(data).hexdigest(): (photo, data) for photo, data in read}
+
+
+def _check_photos(recipe: Recipe, found: dict[str, tuple[str, bytes]], path: Path) -> None:
+    """Raises `RecipeInvalid` for a photo that is missing; says which are of no use."""
+    wanted = [parent.sha256 for parent in recipe.parents if parent.kind == "photo"]
+    for digest in wanted:
+        if digest not in found:
+            raise RecipeInvalid(
+                f"the photo with SHA-256 {digest} is not among the {len(found)} given",
+                hint="name it after the recipe; its content counts, not its name",
+                where=str(path),
+            )
+    for digest, (photo, _) in found.items():
+        if digest not in wanted:
+            print(f"{photo}: note: the recipe does not use it", file=sys.stderr)
+
+
+def _inputs(recipe: Recipe, found: dict[str, tuple[str, bytes]], latent_size: int, where: str) -> list[ParentInput]:
+    """The recipe's parents, photos under their files' names."""
+    from facemix.serving.replay import parents_of
+
+    photos = {digest: data for digest, (_, data) in found.items()}
+    inputs = parents_of(recipe, photos, latent_size=latent_size, where=where)
+    return [
+        replace(given, where=found[described.sha256][0]) if described.kind == "photo" else given
+        for given, described in zip(inputs, recipe.parents, strict=True)
+    ]
+
+
+def _side_by_side(frames: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    return np.ascontiguousarray(np.concatenate(list(frames), axis=1))

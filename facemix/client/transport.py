@@ -1,0 +1,137 @@
+"""Requests that are sent again when the server is busy, and refusals as exceptions."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+try:
+    import httpx
+except ImportError as error:  # pragma: no cover
+    raise ImportError("facemix.client needs httpx: pip install 'facemix[client]'") from error
+
+LONGEST_WAIT = 60.0  # seconds before a request is sent again, whatever the server says
+_BUSY = (429, 503)
+_IN_FLIGHT = "idempotency_in_flight"
+
+
+class ApiError(Exception):
+    """A refusal.
+
+    Attributes:
+        status: of HTTP.
+        code: stable; programs may switch on it.
+        title: what kind of problem it is.
+        detail: what was wrong this time.
+        hint: what to do about it.
+        where: which input it concerns, or None.
+        request_id: names the request in the server's log, or None.
+        retry_after: seconds after which to try again, or None.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        title: str,
+        detail: str,
+        hint: str,
+        where: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        place = f"{where}: " if where else ""
+        super().__init__(f"{place}{detail} (hint: {hint})" if hint else f"{place}{detail}")
+        self.status, self.code, self.title, self.detail = status, code, title, detail
+        self.hint, self.where, self.request_id, self.retry_after = hint, where, request_id, retry_after
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        told = (self.status, self.code, self.title, self.detail, self.hint, self.where)
+        return type(self), (*told, self.request_id, self.retry_after)
+
+
+class Transport:
+    """Sends requests to one server.
+
+    Args:
+        url: of the server, perhaps with a path under which it lies.
+        key: an API key.
+        timeout: seconds without a sign of the server after which a request is given up.
+        retries: how often a request is sent again.
+        http: used in the place of a client of its own, and not closed.
+    """
+
+    def __init__(self, url: str, key: str | None, timeout: float, retries: int, http: httpx.Client | None) -> None:
+        self._url, self._retries = url.rstrip("/"), retries
+        self._headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        self._http, self._own = (httpx.Client(timeout=timeout), True) if http is None else (http, False)
+
+    def close(self) -> None:
+        if self._own:
+            self._http.close()
+
+    def json(self, method: str, path: str, **options: Any) -> Any:
+        """A request whose answer is JSON. Raises as `send`."""
+        return self.send(method, path, **options).json()
+
+    def send(
+        self, method: str, path: str, *, creates: bool = False, headers: Mapping[str, str] | None = None, **options: Any
+    ) -> httpx.Response:
+        """Sends a request, again where the server is busy or does not answer.
+
+        Args:
+            path: as ``/api/v1/mix``.
+            creates: it must not be done twice: an ``Idempotency-Key`` goes with it.
+            options: of `httpx.Client.build_request`.
+
+        Raises:
+            ApiError: it was refused.
+            httpx.TransportError: the server cannot be reached, or did not answer in time.
+        """
+        whole = {**self._headers, **(headers or {})}
+        if creates:
+            whole["Idempotency-Key"] = uuid.uuid4().hex
+        # Built once: the same bytes are sent again.
+        request = self._http.build_request(method, self._url + path, headers=whole, **options)
+        for left in range(self._retries, -1, -1):
+            try:
+                answer = self._http.send(request)
+            except httpx.TransportError:
+                if not left:
+                    raise
+                time.sleep(1)
+                continue
+            if answer.is_success:
+                return answer
+            error = _refusal(answer)
+            if not left or not (error.status in _BUSY or error.code == _IN_FLIGHT):
+                raise error
+            time.sleep(min(LONGEST_WAIT, 1.0 if error.retry_after is None else error.retry_after))
+        raise AssertionError("the last try answers or raises")
+
+
+def _refusal(answer: httpx.Response) -> ApiError:
+    try:
+        said = answer.json()
+    except ValueError:
+        said = None
+    said = said if isinstance(said, dict) else {}  # a proxy, perhaps
+    return ApiError(
+        answer.status_code,
+        str(said.get("code", f"http_{answer.status_code}")),
+        str(said.get("title", answer.reason_phrase)),
+        str(said.get("detail", f"the server answered {answer.status_code} {answer.reason_phrase}")),
+        str(said.get("hint", "")),
+        said.get("where"),
+        said.get("request_id", answer.headers.get("x-request-id")),
+        _seconds(answer.headers.get("retry-after")),
+    )
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return None if text is None else max(0.0, float(text))
+    except ValueError:
+        return None  # a date, which this server does not send

@@ -1,0 +1,73 @@
+"""Batches: many mixes as one job."""
+
+from __future__ import annotations
+
+from anyio import to_thread
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from facemix.errors import RequestInvalid
+from facemix.web import openapi
+from facemix.web.answers import json_answer
+from facemix.web.api_jobs import job_body
+from facemix.web.batches import BatchInput, batch_from_archive, batch_from_json, make_batch
+from facemix.web.forms import read_form
+from facemix.web.inputs import ReplayFields, json_body, parse, validated
+from facemix.web.jobs import Progress, Result
+from facemix.web.mixes import owner_of
+from facemix.web.schemas_batches import BatchBody, BatchResponse
+from facemix.web.state import MixerLike, ServerState
+from facemix.web.work import do_work
+
+_FIELDS = ("image_format", "portable")
+
+router = APIRouter(default_response_class=Response, tags=["jobs"])
+
+
+@router.post(
+    "/api/v1/batches",
+    summary="Start a batch of mixes",
+    description="A ZIP archive with a table, `pairs.csv`, and the photographs that it names, or a list in JSON. The "
+    "result of the job is a ZIP archive with a picture for each item and `manifest.json`: recipe and notes of each, or "
+    "why there is none. Photographs are held in memory until the job has ended.",
+    status_code=202,
+    openapi_extra=openapi.request_body(
+        {
+            "archive": {**openapi.BINARY, "description": "a ZIP archive with pairs.csv and photographs"},
+            "image_format": {"type": "string", "enum": list(openapi.IMAGE_TYPES), "default": "image/png"},
+            "portable": {"type": "boolean", "default": False},
+        },
+        BatchBody,
+    ),
+    responses={202: openapi.ok("It is queued.", BatchResponse), **openapi.UPLOAD_ERRORS},
+)
+async def batches(request: Request) -> Response:
+    state = ServerState.of(request)
+
+    async def work(mixer: MixerLike, wanted: BatchInput, deadline: float) -> Response:
+        owner = owner_of(request)
+
+        async def make(progress: Progress) -> Result:
+            async with state.lease() as live:
+                return await make_batch(state, live, wanted.items, owner, progress)
+
+        job = await state.jobs.submit("batch", len(wanted.items), make, owner=owner, holds=wanted.bytes)
+        body = BatchResponse(job=job_body(job, request))
+        return json_answer(body, {"Location": body.job.url, "Cache-Control": "no-store"}, status=202)
+
+    # Nothing of it is drawn now.
+    return await do_work(request, lambda: _read(request), lambda wanted: 0, work)
+
+
+async def _read(request: Request) -> BatchInput:
+    settings = ServerState.of(request).settings
+    body = await json_body(request, form="an archive")
+    if body is not None:
+        return await to_thread.run_sync(lambda: batch_from_json(parse(BatchBody, body), settings, len(body)))
+    form = await read_form(request, files=("archive",), fields=_FIELDS, max_file_bytes=settings.max_body_bytes)
+    if "archive" not in form.files:
+        raise RequestInvalid("there is no archive", hint="send a ZIP archive as the field archive", where="archive")
+    fields = validated(ReplayFields, form.fields)
+    return await to_thread.run_sync(
+        batch_from_archive, form.files["archive"], settings, fields.image_format, fields.portable
+    )

@@ -1,0 +1,176 @@
+"""Batches: from an archive or a list to mixes, and from those to an archive with a manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from io import BytesIO
+from pathlib import PurePosixPath
+from typing import Any
+
+from anyio import to_thread
+
+from facemix.errors import FacemixError, RequestInvalid, Stopping
+from facemix.imaging.encode import MEDIA_TYPES, encode_image
+from facemix.serving import batch
+from facemix.serving.types import MixResult
+from facemix.settings import Settings
+from facemix.web.archives import Archive
+from facemix.web.inputs import MixInput, Wanted, mix_from_body
+from facemix.web.jobs import Progress, Result
+from facemix.web.mixes import frames_of_mix, mix_resolved
+from facemix.web.parents import Resolver
+from facemix.web.problems import internal_error
+from facemix.web.schemas_batches import BatchBody
+from facemix.web.state import MixerLike, ServerState
+from facemix.web.work import with_patience
+
+log = logging.getLogger("facemix.web")
+
+_LONGEST_TABLE = 1024 * 1024
+_UNPACKED = 4  # times the largest body: photographs hardly shrink when they are packed
+
+
+@dataclass(frozen=True)
+class Item:
+    """One mix of a batch. `read` gives what is wanted when its turn comes, or raises why it cannot be."""
+
+    number: int
+    name: str
+    read: Callable[[], MixInput] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class BatchInput:
+    """A batch as it was asked for. `bytes`: memory that its photographs take until it is done."""
+
+    items: tuple[Item, ...]
+    bytes: int
+
+
+def batch_from_json(body: BatchBody, settings: Settings, size: int) -> BatchInput:
+    """size: bytes of the request.
+
+    Raises:
+        RequestInvalid: too many items, and what `mix_from_body` refuses; `where` begins with the item.
+    """
+    if len(body.items) > settings.max_items:
+        raise _too_many(len(body.items), settings)
+    items = []
+    for index, one in enumerate(body.items):
+        try:
+            wanted = mix_from_body(one, settings)
+        except FacemixError as error:
+            error.where = f"items.{index}" + (f".{error.where}" if error.where else "")
+            raise
+        items.append(Item(index + 1, one.name or f"mix {index + 1}", partial(_given, wanted)))
+    return BatchInput(tuple(items), size)
+
+
+def batch_from_archive(data: bytes, settings: Settings, image_format: str, portable: bool) -> BatchInput:
+    """Of the archive only the table is unpacked here; the photographs are when their turn comes.
+
+    Raises:
+        RequestInvalid, BodyTooLarge: see `Archive` and `read_table`; there is no table, or more than one.
+    """
+    archive = Archive(data, most_bytes=_UNPACKED * settings.max_body_bytes)
+    tables = [name for name in archive.names if PurePosixPath(name).name == batch.TABLE]
+    if len(tables) != 1:
+        raise RequestInvalid(
+            f"there are {len(tables)} files {batch.TABLE} in the archive", hint="put in one", where="archive"
+        )
+    (table,) = tables
+    text = archive.read(table, _LONGEST_TABLE)
+    if len(text) > _LONGEST_TABLE:
+        raise RequestInvalid(f"the table is larger than {_LONGEST_TABLE} bytes", hint="split it", where=table)
+    folder = PurePosixPath(table).parent
+
+    def photo(name: str) -> bytes:
+        return archive.read(str(folder / name), settings.max_upload_bytes)  # the decoder refuses one byte too many
+
+    def read(row: batch.Row) -> MixInput:
+        if isinstance(row.wish, FacemixError):
+            raise row.wish
+        wish = row.wish
+        if len(wish.sources) > settings.max_parents:
+            raise RequestInvalid(
+                f"{len(wish.sources)} faces were given",
+                hint=f"this server mixes at most {settings.max_parents} faces at once",
+            )
+        wanted = Wanted(wish.edits, wish.prompt, wish.negative_prompt)
+        return MixInput(wish.parents(photo), wanted, image_format, portable)
+
+    rows = batch.read_table(text, where=table)
+    if len(rows) > settings.max_items:
+        raise _too_many(len(rows), settings)
+    return BatchInput(tuple(Item(row.number, row.name, partial(read, row)) for row in rows), len(data))
+
+
+async def make_batch(
+    state: ServerState, mixer: MixerLike, items: Sequence[Item], owner: str | None, progress: Progress
+) -> Result:
+    """An archive of all that can be made, with a manifest that says what became of each.
+
+    Raises:
+        Stopping: the server takes nothing new.
+    """
+    progress.model = str(mixer.model)
+    packed = BytesIO()
+    entries = []
+    with zipfile.ZipFile(packed, "w") as made:
+        for item in items:
+            try:
+                entry, data = await _one(state, mixer, item, owner, progress)
+                await to_thread.run_sync(_pack, made, entry["file"], data)
+            except Stopping:
+                raise
+            except FacemixError as error:
+                entry = batch.failed(item.number, item.name, error)
+            except Exception:
+                log.exception("an item of a batch failed")
+                entry = batch.failed(item.number, item.name, internal_error())
+            entries.append(entry)
+            progress.advance()
+        document = batch.manifest(mixer.model, entries)
+        _pack(made, batch.MANIFEST, json.dumps(document, indent=1).encode())
+    failed = document["failed"]
+    notes = (f"{failed} of {len(items)} failed; {batch.MANIFEST} says why.",) if failed else ()
+    return Result(packed.getvalue(), "application/zip", "facemix-batch.zip", notes)
+
+
+async def _one(
+    state: ServerState, mixer: MixerLike, item: Item, owner: str | None, progress: Progress
+) -> tuple[dict[str, Any], bytes]:
+    wanted = await to_thread.run_sync(item.read)
+    stores = state.stores
+
+    async def mix(deadline: float) -> MixResult:
+        resolve = Resolver(mixer, stores.faces, stores.saved, owner, deadline)
+        return await mix_resolved(resolve, mixer, wanted, deadline)
+
+    result = await with_patience(state, frames_of_mix(wanted), mix)
+    progress.cost += result.cost
+    data = await mixer.write(encode_image, result.image, wanted.image_format)
+    file = batch.result_name(item.number, item.name, MEDIA_TYPES[wanted.image_format][0])
+    digest = hashlib.sha256(data).hexdigest()
+    return batch.made(item.number, item.name, file, digest, result.recipe, result.notes), data
+
+
+def _given(wanted: MixInput) -> MixInput:
+    return wanted
+
+
+def _pack(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    # The time at which it was packed would make equal results differ.
+    archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
+
+
+def _too_many(count: int, settings: Settings) -> RequestInvalid:
+    return RequestInvalid(
+        f"the batch has {count} items", hint=f"this server takes at most {settings.max_items} at once", where="items"
+    )

@@ -1,0 +1,109 @@
+// Pictures that have arrived: the strips between two faces, and single mixes. The latest few of each are kept, so
+// that going back and forth in the session asks for nothing twice.
+
+import { blobOf } from "./api.js";
+import { withOrder } from "./state.js";
+
+const MOST_STRIPS = 6;
+const MOST_PICTURES = 60;
+
+// Identifies what a strip lies between: two faces and all edits, but not the weights.
+const nameOf = ({ parents, edits }) => JSON.stringify([parents.map(({ key, faceId }) => [key, faceId]), edits]);
+const exactName = (state) => JSON.stringify([nameOf(state), state.parents.map(({ weight }) => weight.toFixed(6))]);
+
+class Recent extends Map {
+  constructor(most, drop) {
+    super();
+    this.most = most;
+    this.drop = drop;
+  }
+
+  set(name, value) {
+    this.delete(name);
+    super.set(name, value);
+    while (this.size > this.most) {
+      const [oldest, gone] = this.entries().next().value;
+      this.delete(oldest);
+      this.drop(gone);
+    }
+    return this;
+  }
+}
+
+export class Frames {
+  #strips = new Recent(MOST_STRIPS, ({ image }) => image.close());
+  #pictures = new Recent(MOST_PICTURES, ({ image }) => image.close());
+
+  // answer: what POST /api/v1/strip sent for a state.
+  async addStrip(state, answer) {
+    const { frames, weights, recipe, notes = null } = answer; // each frame would have its own
+    const image = await createImageBitmap(blobOf(frames));
+    this.#strips.set(nameOf(state), { image, frames, weights, recipe, notes });
+  }
+
+  // answer: what POST /api/v1/mix sent for a state.
+  async addPicture(state, answer) {
+    const blob = blobOf(answer.image);
+    const image = await createImageBitmap(blob);
+    this.#pictures.set(exactName(state), { image, blob, recipe: answer.recipe, notes: answer.notes ?? [] });
+  }
+
+  hasStrip(state) {
+    return this.#stripOf(state) !== null;
+  }
+
+  // The picture of a state, if it is here: { frame, blob or null, recipe, notes }.
+  find(state) {
+    const picture = this.#pictures.get(exactName(state));
+    if (picture) {
+      const { image, blob, recipe, notes } = picture;
+      return { frame: { image, x: 0, y: 0, width: image.width, height: image.height }, blob, recipe, notes };
+    }
+    const strip = this.#stripOf(state);
+    return strip ? this.#cut(strip, state) : null;
+  }
+
+  clear() {
+    for (const kept of [this.#strips, this.#pictures]) {
+      for (const { image } of kept.values()) image.close();
+      kept.clear();
+    }
+  }
+
+  // A strip can be walked from either end.
+  #stripOf(state) {
+    if (state.parents.length !== 2) return null;
+    const strip = this.#strips.get(nameOf(state));
+    if (strip) return { ...strip, turned: false };
+    const turned = this.#strips.get(nameOf(withOrder(state, [1, 0])));
+    return turned ? { ...turned, turned: true } : null;
+  }
+
+  #cut({ image, frames, weights, recipe, notes, turned }, state) {
+    const share = state.parents[1].weight;
+    const ofSecond = turned ? 1 - share : share;
+    let nearest = 0;
+    weights.forEach((weight, index) => {
+      if (Math.abs(weight - ofSecond) < Math.abs(weights[nearest] - ofSecond)) nearest = index;
+    });
+    const { frame_width: width, frame_height: height, columns } = frames;
+    const x = (nearest % columns) * width;
+    const y = Math.floor(nearest / columns) * height;
+    const parents = recipe.parents.map((parent, index) => ({ ...parent, weight: index === 0 ? 1 - ofSecond : ofSecond }));
+    return {
+      frame: { image, x, y, width, height },
+      blob: null,
+      recipe: { ...recipe, ...turnedLists(recipe, turned), parents: turned ? parents.reverse() : parents },
+      notes,
+    };
+  }
+}
+
+// The lists with one weight per parent, in the parents' order.
+function turnedLists({ regions = {}, colour = null }, turned) {
+  const turn = (list) => (turned ? list.toReversed() : list);
+  return {
+    regions: Object.fromEntries(Object.entries(regions).map(([name, list]) => [name, turn(list)])),
+    colour: colour === null ? null : turn(colour),
+  };
+}

@@ -1,0 +1,282 @@
+// What asks the server for pictures of the state: the newest state wins, one request is under way, and one more is
+// sent when it ends. Between two faces a whole strip of frames is fetched once and scrubbed through without requests.
+//
+// The interface for panels:
+//   mixing.body(state, extra)  the JSON body of POST /api/v1/mix for a state; every endpoint that takes a MixBody
+//   await mixing.ask(path, { state, extra, signal, onWait, accept, headers })
+//                              posts that body; a face that the server no longer keeps is uploaded again first.
+//                              headers may be a function of the body that is sent
+//   mixing.ready               whether the state can be mixed
+//   mixing.recipe, mixing.last the recipe of the last picture; the detail of the last "result"
+// Events:
+//   "frame"   { frame, jump }  what is to be drawn; frame is null when there is nothing
+//   "result"  { image: blob URL, recipe, notes, pending: false } once the state rests (also on the store)
+//   "busy"    { message }      what is waited for, or null
+//   "problem" { problem }      why there is no picture, or null
+
+import { isAbort } from "./api.js";
+import { Frames } from "./frames.js";
+import { NO_EDITS, sameFaces } from "./state.js";
+import { text } from "./strings.js";
+
+const PACE_MS = 70; // from one request to the next: a long drag stays within what a server lets one address ask for
+const REST_MS = 180; // without a change: the state rests
+const STRIP_MS = 700; // after an edit: the strip is fetched, too
+const KEPT_URLS = 12;
+
+export class Mixing extends EventTarget {
+  #frames = new Frames();
+  #running = null; // { controller, state, strip: whether it asks for one }
+  #wanted = null; // what is asked for next: { state, strip }
+  #sentAt = -Infinity;
+  #soon = 0; // timer of the next request
+  #ahead = null; // AbortController of a strip that nobody waits for
+  #resting = 0;
+  #stripping = 0;
+  #urls = [];
+
+  constructor(store, api, photos) {
+    super();
+    this.store = store;
+    this.api = api;
+    this.photos = photos;
+    this.last = null;
+    store.addEventListener("change", ({ detail }) => this.#changed(detail));
+  }
+
+  get ready() {
+    return mixable(this.store.state);
+  }
+
+  get recipe() {
+    return this.last?.recipe ?? null;
+  }
+
+  body(state = this.store.state, extra = {}) {
+    return {
+      parents: state.parents.map((parent) => ({ ...this.#source(parent), weight: parent.weight })),
+      ...edited(state),
+      ...extra,
+    };
+  }
+
+  async ask(path, { state = this.store.state, extra = {}, headers = {}, ...options } = {}) {
+    const send = () => {
+      const body = this.body(state, extra);
+      return this.api.json(path, body, { ...options, headers: typeof headers === "function" ? headers(body) : headers });
+    };
+    return this.#renewing(state, send, options);
+  }
+
+  // Asks again for the present state.
+  retry() {
+    this.#want(this.store.state, this.store.state.parents.length === 2);
+  }
+
+  // Draws a share of the second face without making it the state, while a strip is here.
+  preview(share) {
+    const state = this.store.state;
+    const [first, second] = state.parents;
+    const at = { ...state, parents: [{ ...first, weight: 1 - share }, { ...second, weight: share }] };
+    const found = this.#frames.find(at);
+    if (found) this.#tell("frame", { frame: found.frame, jump: false });
+  }
+
+  get hasStrip() {
+    return this.#frames.hasStrip(this.store.state);
+  }
+
+  clear() {
+    this.#stop();
+    this.#frames.clear();
+    this.#urls.splice(0).forEach((url) => URL.revokeObjectURL(url));
+  }
+
+  #changed({ state, before }) {
+    clearTimeout(this.#resting);
+    clearTimeout(this.#stripping);
+    const faces = sameFaces(state, before);
+    if (!faces) this.#stop();
+    this.#tell("problem", { problem: null });
+    if (!mixable(state)) {
+      this.last = null;
+      this.#tell("frame", { frame: null, jump: false });
+      return;
+    }
+    const found = this.#frames.find(state);
+    if (found) {
+      this.#stop(); // an answer that is under way would show nothing newer
+      this.#show(state, found, !faces);
+      return;
+    }
+    if (!faces) this.last = null;
+    const strip = state.parents.length === 2 && !faces;
+    if (this.#running?.strip) {
+      if (this.#running.state.edits === state.edits) return; // it will hold this share, too
+      this.#stop();
+    }
+    this.#want(state, strip);
+  }
+
+  #want(state, strip) {
+    this.#ahead?.abort();
+    this.#wanted = { state, strip };
+    if (this.#running === null) this.#schedule();
+  }
+
+  #schedule() {
+    clearTimeout(this.#soon);
+    const wait = this.#sentAt + PACE_MS - performance.now();
+    if (wait > 0) this.#soon = setTimeout(() => this.#next(), wait);
+    else this.#next();
+  }
+
+  #stop() {
+    clearTimeout(this.#soon);
+    this.#running?.controller.abort();
+    this.#ahead?.abort();
+    this.#running = null;
+    this.#wanted = null;
+    this.#tell("busy", { message: null });
+  }
+
+  async #next() {
+    const { state, strip } = this.#wanted;
+    const running = { controller: new AbortController(), state, strip };
+    this.#wanted = null;
+    this.#running = running;
+    this.#sentAt = performance.now();
+    this.#tell("busy", { message: text.mixing });
+    this.#tell("problem", { problem: null });
+    let problem = null;
+    try {
+      await this.#fetch(state, strip, {
+        signal: running.controller.signal,
+        onWait: (seconds) => this.#tell("busy", { message: text.busy(seconds) }),
+        onRenew: () => this.#tell("busy", { message: text.sendingAgain }),
+      });
+    } catch (error) {
+      problem = error;
+    }
+    if (this.#running !== running) return; // other faces have taken their place
+    this.#running = null;
+    if (problem !== null) this.#failed(problem);
+    else this.#arrived(state);
+    if (this.#wanted !== null) this.#schedule();
+    else this.#tell("busy", { message: null });
+  }
+
+  async #fetch(state, strip, { onRenew, ...options }) {
+    if (strip) {
+      const parents = () => state.parents.map((parent) => this.#source(parent));
+      const send = () => this.api.json("/api/v1/strip", { parents: parents(), ...edited(state) }, options);
+      await this.#frames.addStrip(state, await this.#renewing(state, send, options, onRenew));
+    } else {
+      const send = () => this.api.json("/api/v1/mix", this.body(state), options);
+      await this.#frames.addPicture(state, await this.#renewing(state, send, options, onRenew));
+    }
+    options.signal?.throwIfAborted();
+  }
+
+  #arrived(state) {
+    const now = this.store.state;
+    const found = this.#frames.find(now);
+    if (found) {
+      this.#wanted = null;
+      this.#show(now, found, this.last === null);
+    } else {
+      // Not the newest any more, but newer than what is drawn.
+      this.#tell("frame", { frame: this.#frames.find(state).frame, jump: false });
+    }
+  }
+
+  #failed(problem) {
+    if (isAbort(problem) || this.#wanted !== null) return;
+    if (this.last === null) this.#tell("frame", { frame: null, jump: false });
+    this.#tell("problem", { problem });
+  }
+
+  #show(state, found, jump) {
+    this.#tell("frame", { frame: found.frame, jump });
+    clearTimeout(this.#resting);
+    this.#resting = setTimeout(() => this.#rest(state, found), REST_MS);
+    if (state.parents.length === 2 && !this.#frames.hasStrip(state)) {
+      clearTimeout(this.#stripping);
+      this.#stripping = setTimeout(() => this.#fetchAhead(state), STRIP_MS);
+    }
+  }
+
+  async #rest(state, { frame, blob, recipe, notes }) {
+    const picture = blob ?? await pngOf(frame);
+    if (this.store.state !== state) return;
+    const image = URL.createObjectURL(picture);
+    this.#urls.push(image);
+    if (this.#urls.length > KEPT_URLS) URL.revokeObjectURL(this.#urls.shift());
+    this.last = { image, recipe, notes, pending: false };
+    this.#tell("result", this.last);
+    this.store.announce(this.last);
+  }
+
+  // The slider works without it, only less smoothly: a failure is of no interest.
+  async #fetchAhead(state) {
+    const ahead = new AbortController();
+    this.#ahead = ahead;
+    try {
+      await this.#fetch(state, true, { signal: ahead.signal });
+    } catch { /* the next step asks for a single picture */ }
+  }
+
+  // Runs `send`; where it fails since faces are gone, sends their photos again and repeats it.
+  async #renewing(state, send, options, onRenew) {
+    try {
+      return await send();
+    } catch (error) {
+      const gone = error.code === "face_gone" ? this.#gone(state, error) : [];
+      if (gone.length === 0) throw error;
+      onRenew?.();
+      const { signal, onWait } = options;
+      await Promise.all(gone.map((parent) => this.photos.renew(parent, { signal, onWait })));
+      return send();
+    }
+  }
+
+  // Which photos to send again: where one id has expired the others are as old, so all of them that are known.
+  #gone({ parents }) {
+    const photos = new Map();
+    for (const parent of parents) {
+      const photo = parent.kind === "photo" ? this.photos.of(parent.key) : null;
+      if (photo !== null) photos.set(photo, parent);
+    }
+    return [...photos.values()];
+  }
+
+  // How a request names a parent.
+  #source(parent) {
+    if (parent.kind === "photo") return { face_id: this.photos.idOf(parent) };
+    if (parent.kind === "sample") return { sample: parent.sample };
+    if (parent.kind === "latent") return { latent: parent.latent };
+    return { recipe: parent.saved };
+  }
+
+  #tell(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+}
+
+// Two faces and more, or one that something is done to.
+function mixable(state) {
+  return state.parents.length > 1 || (state.parents.length === 1 && Object.keys(edited(state)).length > 0);
+}
+
+// The edits that do something.
+function edited({ edits }) {
+  const differs = ([name, value]) => JSON.stringify(value) !== JSON.stringify(NO_EDITS[name]);
+  return Object.fromEntries(Object.entries(edits).filter(differs));
+}
+
+function pngOf({ image, x, y, width, height }) {
+  const canvas = document.createElement("canvas");
+  Object.assign(canvas, { width, height });
+  canvas.getContext("2d").drawImage(image, x, y, width, height, 0, 0, width, height);
+  return new Promise((resolve) => { canvas.toBlob(resolve, "image/png"); });
+}

@@ -1,0 +1,137 @@
+// Adjust: attributes by slider and by words, and how the faces are blended.
+
+import { attributesOf } from "./panel_catalogue.js";
+import { Notes } from "./panel_notes.js";
+import { dial, randomNumber, Trouble, whenShown } from "./panel_parts.js";
+import { Words } from "./panel_words.js";
+import { NO_EDITS, withEdits } from "./state.js";
+import { adjust, percentOf } from "./strings_panels.js";
+
+const MOST_SEED = 2 ** 31 - 1;
+
+export function init({ root, store, mixing, api, say }) {
+  const find = (id) => root.querySelector(`#${id}`);
+  const trouble = new Trouble(find("attributes-message"));
+  const again = find("attributes-again");
+  const resetAll = find("attributes-reset");
+  const dials = new Map(); // name => { attribute, dial }
+  let count = null; // of the model's attributes, null while they are not known
+
+  const set = (name, title, value, coalesce = null) => store.update((state) => {
+    const { [name]: _, ...others } = state.edits.attributes;
+    return withEdits(state, { attributes: value === 0 ? others : { ...others, [name]: value } });
+  }, { label: title, coalesce });
+
+  function build(attributes) {
+    for (const attribute of attributes) {
+      const { name, title, low, high, limit } = attribute;
+      const made = dial({
+        title, min: -limit, max: limit, step: 0.1, origin: 0, ends: [low, high],
+        onInput: (value) => set(name, title, value, `attribute ${name}`),
+        onReset: () => set(name, title, 0),
+      });
+      made.input.dataset.attribute = name;
+      dials.set(name, { attribute, dial: made });
+    }
+    find("attributes").replaceChildren(...[...dials.values()].map((one) => one.dial.row));
+    count = attributes.length;
+  }
+
+  async function load() {
+    trouble.clear();
+    again.hidden = true;
+    find("attributes-text").textContent = adjust.loading;
+    try {
+      const { attributes, words } = await attributesOf(api);
+      build(attributes);
+      if (attributes.length > 0) vocabulary.list(words);
+    } catch (error) {
+      trouble.show(error);
+      again.hidden = false;
+    }
+    find("attributes-text").textContent = "";
+    refresh();
+  }
+
+  const vocabulary = new Words({
+    root: find("words"), api, say,
+    nameOf: (name, value) => {
+      const one = dials.get(name);
+      return one ? adjust.moved(one.attribute.title, adjust.words(one.attribute, value)) : name;
+    },
+    apply: (attributes) => store.update(
+      (state) => withEdits(state, { attributes: nonZero({ ...state.edits.attributes, ...attributes }) }),
+      { label: adjust.inWords },
+    ),
+  });
+
+  const vividness = dial({
+    id: "vividness-slider", title: adjust.vividness, min: 0, max: 0.5, step: 0.05,
+    onInput: (value) => store.update((state) => withEdits(state, { vividness: value }),
+      { label: adjust.vividness, coalesce: "vividness" }),
+    onReset: () => store.update((state) => withEdits(state, { vividness: 0 }), { label: adjust.vividness }),
+  });
+  find("vividness").append(vividness.row);
+
+  const paths = [...root.querySelectorAll("[name=interpolation]")];
+  for (const path of paths) {
+    path.addEventListener("change", () => store.update(
+      // A round path loses nothing that could be given back, and the server refuses to give it.
+      (state) => withEdits(state, { interpolation: path.value, ...(path.value === "slerp" ? { vividness: 0 } : {}) }),
+      { label: adjust.path[path.value] },
+    ));
+  }
+
+  const seed = find("seed");
+  // Other faces stand under the numbers of sample faces then.
+  const sow = (value) => store.update((state) => ({
+    ...withEdits(state, { seed: value }),
+    parents: state.parents.map((parent) =>
+      (parent.kind === "sample" ? { ...parent, thumb: api.sampleUrl(parent.sample, value) } : parent)),
+  }), { label: adjust.seed, coalesce: "seed" });
+  seed.addEventListener("change", () => {
+    const value = Math.round(Number(seed.value));
+    if (seed.value.trim() !== "" && value >= 0 && value <= MOST_SEED) sow(value);
+    else seed.value = String(store.state.edits.seed);
+  });
+  find("seed-random").addEventListener("click", () => {
+    sow(randomNumber());
+    say(adjust.seeded(store.state.edits.seed));
+  });
+
+  resetAll.addEventListener("click", () => {
+    store.update((state) => withEdits(state, { attributes: {} }), { label: adjust.resetAll });
+    say(adjust.allReset);
+  });
+  again.addEventListener("click", load);
+
+  function refresh() {
+    const { attributes, vividness: vivid, interpolation, seed: sown } = store.state.edits;
+    const ready = mixing.ready;
+    for (const [name, one] of dials) {
+      const value = attributes[name] ?? 0;
+      one.dial.show(value, adjust.words(one.attribute, value));
+    }
+    find("attributes").disabled = !ready;
+    if (count === 0) find("attributes-text").textContent = adjust.noDirections;
+    else if (count !== null) find("attributes-text").textContent = ready ? "" : adjust.needFaces;
+    vocabulary.enable(count > 0 && ready);
+    resetAll.disabled = Object.keys(attributes).length === 0;
+    for (const path of paths) {
+      path.checked = path.value === interpolation;
+      path.disabled = !ready;
+    }
+    const straight = interpolation === NO_EDITS.interpolation;
+    vividness.show(vivid, vivid > 0 ? percentOf(vivid) : "");
+    vividness.input.disabled = !ready || !straight;
+    find("vividness-text").textContent = straight ? adjust.vividnessText : adjust.roundText;
+    if (document.activeElement !== seed) seed.value = String(sown);
+  }
+
+  new Notes({ root, list: find("result-notes"), store, mixing });
+  store.addEventListener("change", refresh);
+  refresh();
+  whenShown(root, load);
+}
+
+const nonZero = (values) => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== 0));

@@ -1,0 +1,314 @@
+// The rail of faces: up to eight places, what is on its way to them, and everything that puts a face into one.
+
+import { isAbort, Problem } from "./api.js";
+import { Card } from "./card.js";
+import {
+  indexOf, LETTERS, makeParent, withLock, withoutParent, withParent, withReplaced, withWeight,
+} from "./state.js";
+import { problems, steps, text } from "./strings.js";
+
+// An upload: the place it is for, and the parent that it replaces (its key), if any.
+class Ticket {
+  constructor(file, placed, cell, key) {
+    Object.assign(this, { file, placed, cell, key });
+    this.controller = new AbortController();
+    this.says = text.waitingToSend;
+    this.share = 0; // of the bytes; null while it is not known
+    this.problem = null;
+    this.photo = null; // what was found, where no face of it can be mixed
+    this.placeable = false; // whether eyes and mouth may be placed by hand
+  }
+}
+
+export class Parents {
+  #cards;
+  #tickets = [];
+  #lone = null; // key of the only parent, where it stands in the second place
+
+  // picker, placer: the two dialogs.
+  constructor({ store, photos, api, say, report, picker, placer }) {
+    Object.assign(this, { store, photos, api, say, report, picker, placer });
+    const on = {
+      take: (card, files) => this.#takeAt(card, files),
+      cancel: (card) => this.#cancel(card.ticket),
+      dismiss: (card) => this.#dismiss(card),
+      remove: (card) => this.#remove(card),
+      pick: (card) => this.#pick(card),
+      place: (card) => this.#place(card),
+      weigh: (card, share) => this.store.update((state) => withWeight(state, card.parent.key, share), { label: steps.weights }),
+      lock: (card) => this.#lock(card),
+      dropSample: (card, number) => this.takeSample(number, this.#cards.indexOf(card)),
+      refuseDrop: (card) => this.#refuse(card, new Problem(problems.noPicture)),
+    };
+    this.#cards = [...document.querySelectorAll("[data-slot]")].slice(0, store.most).map((root) => new Card(root, on));
+    this.targets = [...document.querySelectorAll("[name=target]")];
+    this.add = document.getElementById("add");
+    this.more = document.getElementById("file-more");
+    this.more.addEventListener("change", () => {
+      const files = [...this.more.files];
+      this.more.value = "";
+      this.take(files);
+    });
+    store.addEventListener("change", () => {
+      this.#forget();
+      this.draw();
+    });
+    this.draw();
+  }
+
+  // --- what is where ---
+
+  // One per place: { parent, ticket }, both null where it is free.
+  #cells() {
+    const cells = this.#cards.map(() => ({ parent: null, ticket: null }));
+    const { parents } = this.store.state;
+    const second = parents.length === 1 && parents[0].key === this.#lone ? 1 : 0;
+    parents.forEach((parent, index) => { if (cells[index + second]) cells[index + second].parent = parent; });
+    for (const ticket of this.#tickets) {
+      let cell = cells.findIndex(({ parent }) => parent !== null && parent.key === ticket.key);
+      if (cell < 0) {
+        ticket.key = null; // what it was to replace has gone
+        const free = ({ parent, ticket: other }) => parent === null && other === null;
+        // A gap is left between the first two places only.
+        cell = ticket.cell < 2 && free(cells[ticket.cell]) ? ticket.cell : cells.findIndex(free);
+      }
+      if (cell < 0) continue;
+      ticket.cell = cell;
+      cells[cell].ticket = ticket;
+    }
+    return cells;
+  }
+
+  #free() {
+    return this.#cells().findIndex(({ parent, ticket }) => parent === null && ticket === null);
+  }
+
+  get full() {
+    return this.#free() < 0;
+  }
+
+  // What the next face will be called.
+  get nextLetter() {
+    return LETTERS[Math.max(this.#free(), 0)];
+  }
+
+  get busy() {
+    return this.#tickets.some(({ problem }) => problem === null);
+  }
+
+  // --- getting faces in ---
+
+  // Files for the next free places.
+  take(files) {
+    for (const file of files) {
+      const cell = this.#free();
+      if (cell < 0) {
+        this.say(text.full);
+        return;
+      }
+      this.#send(new Ticket(file, null, cell, null));
+    }
+  }
+
+  // The first file for a card, the others for free places.
+  #takeAt(card, [file, ...others]) {
+    if (card.ticket) this.#drop(card.ticket);
+    this.#send(new Ticket(file, null, this.#cards.indexOf(card), card.parent?.key ?? null));
+    this.take(others);
+  }
+
+  // What is pasted or taken by the camera: for the next free place, or for the one that is aimed at.
+  takeNext(files) {
+    if (this.full) this.#takeAt(this.#cards[this.#aimed()], files);
+    else this.take(files);
+  }
+
+  takeSample(number, cell = this.#aimed()) {
+    const seed = this.store.state.edits.seed;
+    const parent = makeParent({
+      kind: "sample", sample: number, name: text.sample(number + 1), thumb: this.api.sampleUrl(number, seed),
+    });
+    const { ticket } = this.#cells()[cell];
+    if (ticket) this.#drop(ticket);
+    this.#put(parent, cell);
+  }
+
+  async #send(ticket) {
+    this.#tickets.push(ticket);
+    this.draw();
+    const redraw = () => this.#cards[ticket.cell].drawTicket();
+    const say = (says, share) => {
+      Object.assign(ticket, { says, share });
+      redraw();
+    };
+    try {
+      const photo = await this.photos.find(ticket.file, ticket.placed, {
+        signal: ticket.controller.signal,
+        onStart: () => {
+          this.say(text.lookingIn(LETTERS[ticket.cell]));
+          say(text.sending(0, ticket.file.size), 0);
+        },
+        onProgress: ({ sent, total }) => {
+          if (sent < total) say(text.sending(sent, total), sent / total);
+          else say(text.looking, null);
+        },
+        onWait: (seconds) => say(text.busy(seconds), null),
+      });
+      this.#arrived(ticket, photo);
+    } catch (error) {
+      if (isAbort(error)) return;
+      if (!(error instanceof Problem)) this.report(error);
+      this.#failed(ticket, error instanceof Problem ? error : new Problem({ title: text.defect, detail: "", hint: "" }));
+    }
+  }
+
+  #arrived(ticket, photo) {
+    if (!this.#tickets.includes(ticket)) {
+      this.photos.release(photo);
+      return;
+    }
+    const usable = photo.faces.findIndex(({ id, refusal }) => id !== null && refusal === null);
+    if (usable < 0) {
+      ticket.photo = photo;
+      this.#failed(ticket, new Problem(photo.faces[0].refusal));
+      return;
+    }
+    const { cell, key } = ticket;
+    this.#drop(ticket);
+    const label = ticket.placed ? steps.placed : undefined;
+    this.#put(this.photos.parentOf(photo, usable), cell, key, label);
+  }
+
+  #failed(ticket, problem) {
+    ticket.problem = problem;
+    ticket.placeable = ticket.photo !== null || problem.code === "face_not_found";
+    this.draw();
+    this.#bringIntoView(this.#cards[ticket.cell].root);
+    this.say(text.refused(LETTERS[ticket.cell]));
+  }
+
+  // A parent into a place: instead of the one that is there, or between its neighbours.
+  #put(parent, cell, key = this.#cells()[cell].parent?.key ?? null, label = null) {
+    const letter = LETTERS[cell];
+    const at = key === null ? -1 : indexOf(this.store.state, key);
+    if (at >= 0) {
+      if (this.#lone === key) this.#lone = parent.key;
+      this.store.update((state) => withReplaced(state, key, parent), { label: (label ?? steps.replaced)(letter) });
+      return;
+    }
+    const before = this.#cells().slice(0, cell).filter((one) => one.parent !== null).length;
+    const alone = this.store.state.parents.length === 0 && cell === 1;
+    this.#lone = alone ? parent.key : null;
+    this.store.update((state) => withParent(state, parent, before), { label: (label ?? steps.added)(letter) });
+  }
+
+  // --- what a card can do ---
+
+  #cancel(ticket) {
+    this.#drop(ticket);
+    this.draw();
+    this.say(text.cancelled);
+  }
+
+  #dismiss(card) {
+    this.#drop(card.ticket);
+    this.draw();
+    card.input.focus();
+  }
+
+  #remove(card) {
+    const { parents } = this.store.state;
+    const { key } = card.parent;
+    if (parents.length === 2 && parents[0].key === key) this.#lone = parents[1].key;
+    if (card.ticket) this.#drop(card.ticket);
+    this.store.update((state) => withoutParent(state, key), { label: steps.removed(card.letter) });
+    card.input.focus();
+    this.say(text.removed(card.letter));
+  }
+
+  #lock(card) {
+    const { key, locked } = card.parent;
+    const label = locked ? steps.unlocked(card.letter) : steps.locked(card.letter);
+    this.store.update((state) => withLock(state, key, !locked), { label });
+  }
+
+  async #pick(card) {
+    const { parent, photo } = card;
+    const index = await this.picker.pick(photo, parent.face, card.letter);
+    const now = indexOf(this.store.state, parent.key);
+    if (index === null || now < 0) return;
+    const chosen = this.photos.parentOf(photo, index);
+    this.#put(chosen, this.#cards.indexOf(card), parent.key, steps.picked);
+  }
+
+  async #place(card) {
+    const photo = card.ticket?.photo ?? (card.ticket ? { file: card.ticket.file, faces: [] } : card.photo);
+    const face = card.ticket ? photo.faces[0] : photo.faces.find(({ index }) => index === card.parent.face);
+    const placed = await this.placer.place(photo.file, photo.placed ?? null, face?.landmarks ?? null);
+    if (placed === null) return;
+    if (card.ticket) this.#drop(card.ticket);
+    this.#send(new Ticket(photo.file, placed, this.#cards.indexOf(card), card.parent?.key ?? null));
+  }
+
+  #refuse(card, problem) {
+    if (card.ticket) this.#drop(card.ticket);
+    const ticket = new Ticket(null, null, this.#cards.indexOf(card), card.parent?.key ?? null);
+    this.#tickets.push(ticket);
+    this.#failed(ticket, problem);
+  }
+
+  #drop(ticket) {
+    ticket.controller.abort();
+    this.#tickets = this.#tickets.filter((other) => other !== ticket);
+    if (ticket.photo !== null) this.photos.release(ticket.photo);
+  }
+
+  cancelAll() {
+    [...this.#tickets].forEach((ticket) => this.#drop(ticket));
+  }
+
+  // Photos that no step of the session leads back to.
+  #forget() {
+    this.photos.keepOnly(new Set(this.store.entries.flatMap(({ state }) => state.parents.map(({ key }) => key))));
+  }
+
+  // --- drawing ---
+
+  draw() {
+    const cells = this.#cells();
+    const count = this.store.state.parents.length;
+    this.#cards.forEach((card, index) => {
+      const { parent, ticket } = cells[index];
+      card.root.hidden = index > 1 && parent === null && ticket === null;
+      card.draw({ parent, ticket, count, photo: parent === null ? null : this.photos.of(parent.key) });
+    });
+    const used = cells.filter(({ parent, ticket }) => parent !== null || ticket !== null).length;
+    this.add.hidden = used < 2 || this.full;
+    document.getElementById("cards").dataset.count = String(Math.max(used, 2));
+    this.#drawTargets(cells);
+  }
+
+  #aimed() {
+    return this.targets.findIndex(({ checked }) => checked);
+  }
+
+  // Sideways only: the page itself stays where it is.
+  #bringIntoView(root) {
+    const row = root.parentElement;
+    const [left, right] = [root.offsetLeft, root.offsetLeft + root.offsetWidth];
+    if (left < row.scrollLeft || right > row.scrollLeft + row.clientWidth) row.scrollTo({ left: left - 8 });
+  }
+
+  // "Use as": every face there is and the next free place. It aims at the free one, until all are taken.
+  #drawTargets(cells) {
+    const free = cells.findIndex(({ parent, ticket }) => parent === null && ticket === null);
+    this.targets.forEach((input, index) => {
+      const there = index < 2 || index === free || Boolean(cells[index]?.parent);
+      input.parentElement.hidden = !there;
+      input.nextElementSibling.classList.toggle("free", index === free);
+    });
+    if (free >= 0 && free !== this.freeBefore) this.targets[free].checked = true;
+    else if (this.targets[this.#aimed()]?.parentElement.hidden) this.targets[0].checked = true;
+    this.freeBefore = free;
+  }
+}

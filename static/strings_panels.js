@@ -1,0 +1,154 @@
+// Every sentence that the panels show. The server's own messages arrive ready to be shown.
+
+export const percentOf = (share) => `${Math.round(share * 100)} %`;
+const two = (number) => String(Number(number.toPrecision(2)));
+const signed = (value) => `${value > 0 ? "+" : "−"}${Math.abs(value).toFixed(1)}`;
+const shares = (letters, weights) =>
+  letters.flatMap((letter, index) => (weights[index] > 0 ? [`${percentOf(weights[index])} ${letter}`] : [])).join(", ");
+
+export const parts = {
+  reset: (title) => `Reset: ${title}`,
+  unchanged: "unchanged",
+  copied: (what) => `Copied: ${what}.`,
+  busy: "The last one is not finished yet.",
+  copy: "Copy",
+  copiedShort: "Copied",
+  copyOf: (what) => `Copy: ${what}`,
+  notCopied: "This browser did not allow copying. Mark the text and press Ctrl+C.",
+};
+
+export const adjust = {
+  loading: "Loading the attributes ...",
+  needFaces: "Give two faces first; then every slider shows at once what it does.",
+  noDirections: "This model has no attribute directions, so there is nothing to adjust here.",
+  resetAll: "Attributes reset",
+  allReset: "All attributes are reset.",
+  inWords: "Attributes in words",
+  reading: "Reading the words ...",
+  read: (known, unknown) => `${known} understood${unknown ? `, ${unknown} not` : ""}.`,
+  term: (word, moved) => `${word}: ${moved}`,
+  moved: (title, words) => (words ? `${title}, ${words}` : title),
+  vividness: "Vividness",
+  vividnessText: "Gives back some of the character that mixing evens out.",
+  roundText: "On a round path nothing is evened out that vividness could give back.",
+  path: { lerp: "Straight path", slerp: "Round path" },
+  seed: "Seed",
+  seeded: (seed) => `The seed is ${seed}.`,
+
+  // How far a slider has moved the face, from the attribute's step and unit: "older, about 22 years".
+  words({ low, high, step, unit }, value) {
+    if (value === 0) return "";
+    const end = value > 0 ? high : low;
+    if (!step || !unit) return `${end}, ${signed(value)}`;
+    const amount = Math.abs(value * step);
+    return `${end}, about ${unit.startsWith("of ") ? percentOf(amount) : two(amount)} ${unit}`;
+  },
+};
+
+export const regions = {
+  loading: "Loading the regions ...",
+  needFaces: "Give two faces first; then every part of the face can follow its own.",
+  choose: "Choose a part of the face.",
+  whole: "Follows the whole",
+  all: (letter) => `All ${letter}`,
+  from: (what, letter) => `${what}: all from ${letter}`,
+  of: (what, letter) => `${what}: share of ${letter}`,
+  reset: (what) => `${what}: follows the whole`,
+  shares,
+  step: (title) => `Region: ${title}`,
+  colour: "Colour",
+  preset: (shape, colour) => `Shape from ${shape}, colour from ${colour}`,
+  presetShort: (shape, colour) => `Shape ${shape}, colour ${colour}`,
+  button: (title, words) => (words ? `${title}: ${words}` : title),
+  allStep: "Regions reset",
+  allReset: "Every part of the face follows the whole again.",
+};
+
+export const explore = {
+  person: (number) => `Add random person ${number}`,
+  use: "Add to the faces",
+  added: (letter) => `Face ${letter} added.`,
+  addedStep: (letter) => `Face ${letter} added`,
+  personName: (number) => `Person ${number}`,
+  full: "Eight faces are the most. Remove one first.",
+  drawing: "Drawing ...",
+  drawn: (count) => `${count} faces drawn. Click one to take it.`,
+  surprise: "Surprise",
+  surprised: (letters, weights, attributes) =>
+    `${shares(letters, weights)}${attributes.length ? `; ${attributes.join("; ")}` : ""}.`,
+  radius: "How far away",
+  variation: "Variation",
+  variationOf: (number, radius) => `Variation ${number}, ${percentOf(radius)} away`,
+  variationOff: "Variation removed",
+  cell: (letters, weights) => shares(letters, weights),
+  taken: (words) => `Taken: ${words}.`,
+  gridStep: "From the grid",
+  needs: {
+    weights: "Needs two faces.",
+    pairs: "Needs three faces; with two there is one pair.",
+    corners: "Needs exactly four faces, one for each corner.",
+    variations: "Needs two faces.",
+  },
+  sheet: { variations: "Variations of the face", grid: "Grid of mixes" },
+  saved: (file) => `Saved as ${file}.`,
+  failedPicture: "This face could not be drawn.",
+};
+
+export const animate = {
+  stop: (number) => `Stop ${number}`,
+  earlier: (number) => `Move stop ${number} earlier`,
+  later: (number) => `Move stop ${number} later`,
+  remove: (number) => `Remove stop ${number}`,
+  show: (number) => `Show stop ${number} in the studio`,
+  added: (count) => `Stop ${count} added.`,
+  removed: (number) => `Stop ${number} removed.`,
+  moved: (from, to) => `Stop ${from} is now number ${to}.`,
+  shown: "Stop shown",
+  full: (most) => `${most} stops are the most.`,
+  tooDifferent: (count, most) => ({
+    title: "These stops are too different",
+    detail: `They differ in more than shares and attributes, so that each of the ${count} counts as a face of its own; `
+      + `${most} are the most.`,
+    hint: "Remove some of them.",
+  }),
+  needTwo: "Add two stops or more, or begin with the quick start.",
+  needFaces: "Give two faces first.",
+  sending: "Asking for the animation ...",
+  queued: "Waiting for its turn ...",
+  running: (done, total) => `Drawing frame ${done} of ${total} ...`,
+  fetching: "Fetching the animation ...",
+  done: (kind, bytes) => `Done: ${kind}, ${(bytes / 1048576).toFixed(bytes < 104858 ? 2 : 1)} MB.`,
+  cancelled: "The animation was cancelled.",
+  ended: "The animation was cancelled on the server.",
+  preview: "The animation",
+  fromTo: (first, last) => `From ${first} to ${last} and back`,
+};
+
+export const save = {
+  drawing: "Drawing the picture at full quality ...",
+  saved: (file) => `Saved as ${file}.`,
+  copying: "Drawing the picture to copy it ...",
+  copiedPicture: "The picture is in the clipboard.",
+  cannotCopy: "This browser cannot copy pictures from this page. Download it instead.",
+  writing: "Writing the recipe ...",
+  needFaces: "Give two faces first.",
+  preparing: "The commands appear as soon as the mix is drawn.",
+  line: { curl: "the curl line", python: "the Python snippet", cli: "the command" },
+  withPhotos: (files) => (files.length > 1
+    ? `Run it where these photos lie: ${files.join(", ")}. Without the files, tick the box.`
+    : `Run it where this photo lies: ${files[0]}. Without the file, tick the box.`),
+  needsRecipe: "Save the recipe first: the command reads it as recipe.json.",
+  picture: "the picture",
+  linking: "Saving the recipe ...",
+  linked: "Saved. The link and the delete link are below.",
+  until: (day) => `It works until ${day}.`,
+  forEver: "It works until it is deleted.",
+  link: "the link",
+  deleteLink: "the delete link",
+  linkLabel: "Link",
+  deleteLabel: "Delete link, shown only now",
+  notKept: "This browser keeps no list of what you saved: note both links now.",
+  name: (letters) => `Mix of ${letters.join(", ")}`,
+};
+
+export const dayOf = (moment) => new Date(moment).toLocaleDateString(undefined, { dateStyle: "long" });
