@@ -30,13 +30,14 @@ examples: $(VENV)/.test
 	$(VENV)/bin/python -m benchmarks.examples $(if $(DATA),--data $(DATA))
 	$(VENV)/bin/python -m benchmarks.figures
 
-# The model card, the data sheet and the training curve, from the JSON files in the shipped checkpoint's folder.
+# The model card, the data sheet, the training curve and the pictures of the page /models, from the shipped checkpoint's folder.
 # DATA=folder counts the data set again (PHOTOS=folder: its photographs' sizes, too) and draws the failures.
 cards: $(VENV)/.test
 	$(if $(DATA),$(VENV)/bin/python -m benchmarks.dataset $(DATA) $(if $(PHOTOS),--photos $(PHOTOS)))
 	$(if $(DATA),$(VENV)/bin/python -m benchmarks.failures $(DATA))
 	$(VENV)/bin/python -m benchmarks.curve
 	$(VENV)/bin/python -m benchmarks.cards
+	$(VENV)/bin/python -m benchmarks.pictures
 
 # Measures everything again and writes docs/performance.md and docs/scaling.md; about 20 minutes, with nothing else running.
 # LITSERVE: an interpreter that can import litserve beside facemix. Ray is compared where it is installed.

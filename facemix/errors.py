@@ -265,7 +265,7 @@ class NotReady(FacemixError):
 class BatchIncomplete(FacemixError):
     """Some rows of a batch came to nothing; its manifest says why."""
 
-    code, status, exit_code, title = "batch_incomplete", 422, 10, "Some of the batch failed"
+    code, status, exit_code, title = "batch_incomplete", 500, 10, "Some of the batch failed"
 
 
 # --- storage -----------------------------------------------------------------------------------------------

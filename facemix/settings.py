@@ -80,6 +80,12 @@ class Settings(BaseSettings):
     max_connections_per_address: int = Field(
         64, ge=0, le=65536, description="most open connections of one address; 0 means no limit"
     )
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/]+(/[^\s?#]*)?$",
+        description="address under which clients reach the server, as https://faces.example/mix, for links in answers; "
+        "empty takes what the client has called",
+    )
     trusted_proxies: str = Field(
         "", description="addresses or networks, by commas, whose X-Forwarded-For is believed; empty means none"
     )
@@ -109,7 +115,7 @@ class Settings(BaseSettings):
         description="where faces, jobs and answers are kept until they expire; several replicas take the database",
     )
     keep_bytes: int = Field(
-        64 * MEBIBYTE, ge=MEBIBYTE, description="most bytes of these in all; of whoever holds the most the first to expire go"
+        64 * MEBIBYTE, ge=MEBIBYTE, description="most bytes of these; of whoever holds the most the first to expire go"
     )
     face_seconds: float = Field(
         3600, gt=0, le=30 * 86400, description="how long an uploaded face may be mixed by its id"

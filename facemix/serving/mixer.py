@@ -101,6 +101,7 @@ class Mixer:
         self._max_steps = max_steps
         self._observer = observer or Observer()
         self._writer = Pool("write", 1)
+        self._composer = Pool("compose", 1)  # apart: files that are done do not wait for a grid to be put together
         self._photos: Cache[FoundPhoto] = Cache(
             "photos", max_bytes=cache_bytes, seconds=cache_seconds, size=_bytes_of, observer=self._observer
         )
@@ -148,7 +149,7 @@ class Mixer:
         """
         made = await self.frames(parents, [FrameSpec(tuple(one.weight for one in parents), edits)], deadline=deadline)
         (recipe,) = made.recipes
-        notes = self._notes(made.latents, recipe)
+        notes = await self._beside(bool(recipe.attributes), lambda: self._notes(made.latents, recipe))
         return MixResult(made.frames[0], recipe, made.parents, made.latents, notes, made.stage_ms, made.cost)
 
     async def frames(
@@ -168,7 +169,8 @@ class Mixer:
         # bytes -> image -> face -> crop -> latent
         faces, z = await self._parents(parents, specs[0].edits.seed, deadline, bill)
         # latent -> mix -> decoded crop
-        rows = await self._beside(len(specs) > 1, lambda: np.concatenate([self._rows(z, spec) for spec in specs]))
+        slow = len(specs) > 1 or any(spec.edits.pictures > 1 or spec.edits.interpolation == "slerp" for spec in specs)
+        rows = await self._beside(slow, lambda: np.concatenate([self._rows(z, spec) for spec in specs]))
         pictures = await self._decode(rows, deadline, bill)
         if len(pictures) > len(specs):
             with bill.stage("compose"):
@@ -249,6 +251,7 @@ class Mixer:
         """Lets go of the device when what has reached it is done, takes nothing new, and forgets every face."""
         self._lookers.close()
         self.engine.close()
+        self._composer.close()
         self._writer.close()
         self._photos.clear()
         self._latents.clear()
@@ -367,12 +370,12 @@ class Mixer:
             return ()
         z = torch.from_numpy(latents)
         used = z[[weight > 0 for weight in recipe.weights]]
-        (mixed, *_) = self._rows(z, FrameSpec(recipe.weights, recipe.edits))
-        return edit_notes(self._reader, used, torch.from_numpy(mixed), recipe.attributes)
+        mixed = self._edited(self._interpolated(z, recipe.weights, recipe.edits), recipe.edits)
+        return edit_notes(self._reader, used, mixed, recipe.attributes)
 
     async def _beside(self, beside: bool, work: Callable[[], T]) -> T:
         """Runs `work` in a thread if it may take milliseconds, which the event loop is not kept waiting for."""
-        return await self._writer.run(work) if beside else work()
+        return await self._composer.run(work) if beside else work()
 
     async def _decode(self, z: np.ndarray, deadline: float | None, bill: _Bill) -> np.ndarray:
         with bill.stage("decode"):

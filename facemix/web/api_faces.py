@@ -63,8 +63,10 @@ async def _keep(
     usable = [face for face in found.faces[:FACES_SHOWN] if face.refusal is None]
     if not usable:
         return {}, Cost()
-    latents, cost = await mixer.encode(np.stack([face.crop for face in usable]), deadline=deadline)
-    store, owner = ServerState.of(request).stores.faces, owner_of(request)
+    state = ServerState.of(request)
+    with state.admission.ticket(max(0, len(usable) - EXPECTED_FACES)):  # a crowd is known for one only by now
+        latents, cost = await mixer.encode(np.stack([face.crop for face in usable]), deadline=deadline)
+    store, owner = state.stores.faces, owner_of(request)
     kept = {}
     for face, z in zip(usable, latents, strict=True):
         parent = PhotoParent(sha256=found.sha256, face=face.index, placed=photo.placed, weight=1)

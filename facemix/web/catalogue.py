@@ -128,11 +128,10 @@ def catalogue(settings: Settings, live: MixerLike | None) -> list[Entry]:
     """Every model, the live one first, then the newest first. Reads files, so it runs in a thread."""
     found = []
     for folder in _folders(settings):
-        card = _json(*_stamp(folder / CARD_FILE))
-        model = None if card is None else _identity(card)
-        if card is None or model is None:
-            log.warning("%s is no checkpoint's card, and is left out", folder / CARD_FILE)
+        read = _card(*_stamp(folder / CARD_FILE))
+        if read is None:
             continue
+        card, model = read
         if model.weights not in (one.model.weights for one in found):
             is_live = live is not None and model.same_latents_as(live.model)
             found.append(Entry(model, card, folder, is_live))
@@ -151,15 +150,6 @@ def _folders(settings: Settings) -> list[Path]:
     return [folder for folder in (*chosen, *shipped) if (folder / CARD_FILE).is_file()]
 
 
-def _identity(card: Mapping[str, Any]) -> ModelIdentity | None:
-    try:
-        return ModelIdentity(
-            name=card.get("name"), weights=card.get("weights_sha256"), latent_schema=card.get("latent_schema")
-        )
-    except ValidationError:
-        return None
-
-
 # --- files, each read once for as long as it stays as it is ------------------------------------------------
 
 
@@ -172,6 +162,20 @@ def _stamp(path: Path) -> tuple[Path, Stamp]:
     except OSError:
         return path, (0, 0)
     return path, (found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(_REMEMBERED)
+def _card(path: Path, stamp: Stamp) -> tuple[Mapping[str, Any], ModelIdentity] | None:
+    """A card, and the model that it is of."""
+    card = _json(path, stamp) or {}
+    try:
+        model = ModelIdentity(
+            name=card.get("name"), weights=card.get("weights_sha256"), latent_schema=card.get("latent_schema")
+        )
+    except ValidationError:
+        log.warning("%s is no checkpoint's card, and is left out", path)
+        return None
+    return card, model
 
 
 @lru_cache(_REMEMBERED)

@@ -1,16 +1,18 @@
-"""Absolute addresses, as this server was called by its client."""
+"""Absolute addresses: where the operator says the server is, or as it was called by its client."""
 
 from __future__ import annotations
 
 from starlette.requests import Request
 
 from facemix.storage.recipes import SavedRecipe
+from facemix.web.state import ServerState
 
 
 def absolute(request: Request, path: str) -> str:
-    """path: from the application's root, beginning with a slash."""
-    root = str(request.base_url).rstrip("/")
-    return root + path
+    """path: from the application's root, beginning with a slash. Without ``FACEMIX_PUBLIC_URL`` the address is the one
+    that the client has used, or that a proxy before the server says it has."""
+    root = ServerState.of(request).settings.public_url or str(request.base_url)
+    return root.rstrip("/") + path
 
 
 def page_of(request: Request, identity: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from anyio import to_thread
 from starlette.requests import Request
 
 from facemix.mixing.notes import Note
@@ -11,8 +12,10 @@ from facemix.mixing.recipe import Edits
 from facemix.serving.types import MixResult, StripResult
 from facemix.serving.words import with_words
 from facemix.web.inputs import MixInput, StripInput, Wanted
-from facemix.web.parents import Resolver, frames_of
+from facemix.web.parents import Resolver, frames_of, frames_of_recipe
 from facemix.web.state import MixerLike, ServerState
+
+LONG_PROMPT = 80  # characters
 
 
 def resolver(request: Request, mixer: MixerLike, deadline: float) -> Resolver:
@@ -30,8 +33,7 @@ def frames_of_mix(wanted: MixInput) -> int:
     """What a mix costs, as far as it is known before a saved recipe is looked up."""
     if wanted.replay is None:
         return frames_of(wanted.parents, wanted.wanted.edits.pictures)
-    recipe = wanted.replay.recipe
-    return len(wanted.replay.photos) + (1 if isinstance(recipe, str) else recipe.pictures)
+    return len(wanted.replay.photos) + frames_of_recipe(wanted.replay.recipe)
 
 
 def settled(mixer: MixerLike, wanted: Wanted) -> tuple[Edits, tuple[Note, ...]]:
@@ -42,6 +44,13 @@ def settled(mixer: MixerLike, wanted: Wanted) -> tuple[Edits, tuple[Note, ...]]:
         RecipeInvalid: see `facemix.mixing.vocabulary.parse`.
     """
     return with_words(wanted.edits, wanted.prompt, wanted.negative_prompt, mixer.attributes, mixer.model)
+
+
+async def _settled(mixer: MixerLike, wanted: Wanted) -> tuple[Edits, tuple[Note, ...]]:
+    """The same; a long prompt takes milliseconds, which the event loop is not kept waiting for."""
+    if len(wanted.prompt) + len(wanted.negative_prompt) > LONG_PROMPT:
+        return await to_thread.run_sync(settled, mixer, wanted)
+    return settled(mixer, wanted)
 
 
 async def mix_wanted(request: Request, mixer: MixerLike, wanted: MixInput, deadline: float) -> MixResult:
@@ -61,7 +70,7 @@ async def mix_resolved(resolve: Resolver, mixer: MixerLike, wanted: MixInput, de
         parents, edits = await resolve.replay(wanted.replay)
     else:
         parents = await resolve.parents(wanted.parents)
-        edits, notes = settled(mixer, wanted.wanted)
+        edits, notes = await _settled(mixer, wanted.wanted)
     result = await mixer.mix(parents, edits, deadline=deadline)
     if wanted.portable:
         result = replace(result, recipe=result.recipe.portable(result.latents))
@@ -72,6 +81,6 @@ async def strip_wanted(request: Request, mixer: MixerLike, wanted: StripInput, d
     """Raises as `mix_wanted`."""
     resolve = resolver(request, mixer, deadline)
     first, second = await resolve.parents(wanted.parents)
-    edits, _ = settled(mixer, wanted.wanted)
+    edits, _ = await _settled(mixer, wanted.wanted)
     result = await mixer.strip(first, second, steps=wanted.steps, edits=edits, deadline=deadline)
     return replace(result, cost=resolve.cost + result.cost)

@@ -353,7 +353,7 @@ def install(app: FastAPI, *routers: APIRouter) -> None:
                 title="facemix",
                 version=facemix.__version__,
                 description=DESCRIPTION,
-                license_info={"name": "Apache-2.0 (code); the weights have terms of their own, see /model"},
+                license_info={"name": "Apache-2.0 (code); the weights have terms of their own, see /models"},
                 routes=app.routes,
             )
             # The generator drops every null, also those that an example means.

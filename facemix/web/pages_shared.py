@@ -26,7 +26,6 @@ from facemix.web.saved import Saved, SavedRecipes
 from facemix.web.shared_views import recipe_view
 from facemix.web.state import MixerLike, ServerState
 
-PREVIEW_SECONDS = 3600
 PREVIEWS_AT_ONCE = 2
 MOST_FORM_BYTES = 2048  # an id and a token, and room to spare
 _HIDDEN = {"X-Robots-Tag": "noindex"}
@@ -98,7 +97,7 @@ async def preview(request: Request, identity: str) -> Response:
     """What other sites show beside the link."""
     saved = await _saved(request).get(identity)  # first: a copy that somebody keeps must not outlive a deletion here
     tag = f'"{saved.id}-{facemix.__version__}"'
-    headers = {"ETag": tag, "Cache-Control": f"public, max-age={_seconds_left(saved)}", **_HIDDEN}
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache", **_HIDDEN}
     if known_copy(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     picture = await _saved(request).picture(identity)
@@ -112,13 +111,6 @@ def _card(picture: bytes, recipe: Recipe) -> bytes:
     with Image.open(BytesIO(picture)) as opened:
         pixels = np.asarray(opened.convert("RGB"))
     return encode_image(preview_card(pixels, title=view.title, lines=(*view.mixed_of, view.disclaimer)), "image/png")
-
-
-def _seconds_left(saved: Saved) -> int:
-    """How long a picture may be kept by others: an hour, but not beyond the recipe's own end."""
-    if saved.expires_at is None:
-        return PREVIEW_SECONDS
-    return max(0, min(PREVIEW_SECONDS, int((saved.expires_at - datetime.now(UTC)).total_seconds())))
 
 
 # --- deleting ----------------------------------------------------------------------------------------------

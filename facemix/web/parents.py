@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from facemix.mixing.latents import unpack_latent
-from facemix.mixing.recipe import Edits, LatentParent, ModelIdentity, Recipe
+from facemix.mixing.recipe import REGIONS, Edits, LatentParent, ModelIdentity, Recipe
 from facemix.serving.replay import check_model, parents_of
 from facemix.serving.types import Cost, LatentInput, ParentInput, PhotoInput, SampleInput
 from facemix.web.kept_faces import KeptFaces
 from facemix.web.saved import SavedRecipes
 from facemix.web.state import MixerLike
+
+MOST_PICTURES = 2 + len(REGIONS)  # the mix, its regions, its colours
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,23 @@ GivenParent = PhotoInput | SampleInput | GivenFace | GivenLatent | GivenRecipe
 
 
 def frames_of(parents: Sequence[GivenParent], decoded: int) -> int:
-    """Frames of a request, as for `Admission.ticket`: one to encode per photograph, those to decode, and two for the
-    result of a recipe."""
-    costs = {PhotoInput: 1, GivenRecipe: 2}
-    return sum(costs.get(type(parent), 0) for parent in parents) + decoded
+    """Frames of a request, as for `Admission.ticket`: one to encode per photograph, those to decode, and what the
+    results of recipes take."""
+    return sum(_frames(parent) for parent in parents) + decoded
+
+
+def _frames(parent: GivenParent) -> int:
+    if isinstance(parent, PhotoInput):
+        return 1
+    if not isinstance(parent, GivenRecipe):
+        return 0
+    pictures = frames_of_recipe(parent.recipe)
+    return pictures + 1 if pictures > 1 else 0  # a picture is decoded to be encoded only where it was put together
+
+
+def frames_of_recipe(recipe: Recipe | str) -> int:
+    """Pictures that a recipe is made of; of a saved one, which is not looked up yet, as many as there can be."""
+    return MOST_PICTURES if isinstance(recipe, str) else recipe.pictures
 
 
 class Resolver:

@@ -231,6 +231,14 @@ class RateLimitMiddleware:
         response = self.respond(Request(scope, receive), refusal)
         await response(scope, receive, send)
 
+    def _counted(self, group: Group, client: str, *, keyed: bool, own: int | None = None) -> RateLimited | None:
+        """Saving is work, and counts as such first."""
+        groups: tuple[Group, ...] = ("work", "saves") if group == "saves" else (group,)
+        for one in groups:
+            if (refusal := self.limits.hit(one, client, keyed=keyed, own=own)) is not None:
+                return refusal
+        return None
+
     async def _refusal(self, scope: Scope, group: Group) -> FacemixError | None:
         who = client_network(scope)
         secret = _secret(scope) if self.resolve is not None else None
@@ -241,9 +249,9 @@ class RateLimitMiddleware:
             if sender is not None:
                 self._proven[secret] = None
                 scope.setdefault("state", {})["api_key"] = sender.name
-                return self.limits.hit(group, sender.name, keyed=True, own=sender.per_minute)
+                return self._counted(group, sender.name, keyed=True, own=sender.per_minute)
             self.limits.hit("unknown keys", who, keyed=False)
-        refusal = self.limits.hit(group, who, keyed=False)
+        refusal = self._counted(group, who, keyed=False)
         return _unknown_key() if refusal is None and secret is not None else refusal
 
     def _guessing(self, who: str) -> RateLimited | None:

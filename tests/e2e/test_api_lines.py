@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from served import ROOT
 
 pytestmark = pytest.mark.slow
 BLOCK = re.compile(r'<pre class="run"[^>]*><code>(.*?)</code></pre>', re.DOTALL)
+PYTHON = re.compile(r'<pre class="python"[^>]*><code>(.*?)</code></pre>', re.DOTALL)
 # A refusal ends the script; curl says of what it got nothing but that it came.
 STRICT = 'set -euo pipefail\ncurl() { command curl --fail-with-body --show-error "$@"; }\n'
 
@@ -73,3 +75,27 @@ def test_every_line_of_the_page_works_as_printed(server, client, crop_size, phot
     for name in ("mix.png", "three.png", "again.png", "child.png", "sample.png"):
         assert drawn[name].shape == (crop_size, crop_size, 3)
     np.testing.assert_array_equal(drawn["saved.png"], drawn["replayed.png"])
+
+
+def test_the_python_of_the_page_works_as_printed(server, client, photos, tmp_path):
+    (printed,) = PYTHON.findall(client.get("/docs").text)
+    for name in ("a.jpg", "b.jpg"):
+        shutil.copy(photos / name, tmp_path / name)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", html.unescape(printed)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    *_, link = done.stdout.split()
+    assert link.startswith(f"{server}/r/")
+    assert client.get(link).status_code == 404  # deleted again
+    mixed, again = (
+        np.asarray(Image.open(BytesIO((tmp_path / name).read_bytes()))) for name in ("mix.png", "again.png")
+    )
+    np.testing.assert_array_equal(mixed, again)
+    assert (tmp_path / "film.gif").stat().st_size > 1000

@@ -187,3 +187,13 @@ def test_no_photograph_comes_to_lie_in_the_data_folder(tmp_path):
             assert marker not in content, path
             assert b"secret-name" not in content, path
             assert PHOTO[8:] not in content, path
+
+
+def test_addresses_are_those_that_the_operator_says(tmp_path):
+    with storing(tmp_path, public_url="https://faces.example/mix/") as client:
+        saved = save(client, {"sample": 1})
+        assert saved["url"] == f"https://faces.example/mix/r/{saved['id']}"
+        assert saved["delete_url"].startswith(saved["url"])
+        page = client.get(f"/r/{saved['id']}", headers={"Host": "evil.example"}).text
+        assert "evil.example" not in page
+        assert f"https://faces.example/mix/r/{saved['id']}/preview.png" in page

@@ -4,7 +4,7 @@ import html
 import re
 
 import pytest
-from web_client import OTHER, PHOTO, opened, running
+from web_client import running
 
 from facemix.web.openapi import error_classes
 
@@ -52,32 +52,3 @@ def test_limits_are_those_of_this_server():
 def test_lines_name_the_address_that_was_asked(client):
     answer = client.get("/docs", headers={"Host": "mix.example:8443"}).text
     assert "curl -s http://mix.example:8443/api/v1/mix" in answer
-
-
-def test_the_documented_python_example_runs(client, tmp_path, monkeypatch):
-    """Runs the block of the page with the network replaced by the application."""
-    page = client.get("/docs").text
-    (block,) = [b for b in re.findall(r"<pre[^>]*><code>(.*?)</code></pre>", page, re.S) if b.startswith("import")]
-    source = html.unescape(block)
-    (tmp_path / "a.jpg").write_bytes(PHOTO)
-    (tmp_path / "b.jpg").write_bytes(OTHER)
-    monkeypatch.chdir(tmp_path)
-
-    class Response:
-        def __init__(self, request) -> None:
-            path = request.full_url.removeprefix("http://facemix.test")
-            headers = {"Content-Type": request.get_header("Content-type")}
-            self.answer = client.post(path, content=request.data, headers=headers)
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            pass
-
-        def read(self):
-            return self.answer.content
-
-    monkeypatch.setattr("urllib.request.urlopen", Response)
-    exec(compile(source, "docs", "exec"), {})
-    assert opened((tmp_path / "mix.png").read_bytes()).ndim == 3

@@ -326,6 +326,12 @@ def test_other_kinds_of_scope_pass(clock):
     assert seen == [({"type": "lifespan"}, 1, 2)]
 
 
+def test_saving_is_work_too(clock):
+    ask = Asked(clock, resolve, address="2/minute", saves="none")
+    assert [ask("POST", "/api/v1/recipes")[0] for _ in range(3)] == [200, 200, 429]
+    assert ask("POST", "/api/v1/mix")[0] == 429
+
+
 def test_what_is_saved_has_a_rate_of_its_own_that_a_keys_own_rate_does_not_lift(clock):
     ask = Asked(clock, resolve, address="100/minute", key="100/minute", saves="2/hour")
     for headers in ({}, {"authorization": "Bearer s3cret"}):
