@@ -29,6 +29,7 @@ doctor: $(VENV)/.serve
 examples: $(VENV)/.test
 	$(VENV)/bin/python -m benchmarks.examples $(if $(DATA),--data $(DATA))
 	$(VENV)/bin/python -m benchmarks.figures
+	$(VENV)/bin/python -m benchmarks.screens
 
 # The model card, the data sheet, the training curve and the pictures of the page /models, from the shipped checkpoint's folder.
 # DATA=folder counts the data set again (PHOTOS=folder: its photographs' sizes, too) and draws the failures.
