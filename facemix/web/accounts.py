@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from anyio import CapacityLimiter, to_thread
 from cachetools import TTLCache
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facemix.serving.types import Cost
-from facemix.web.jobs import Ended
+from facemix.web.job_work import Ended
 from facemix.web.rates import Sender
 from facemix.web.routes import CLIENT_LEFT, PROBES, known_method, route_template
+from facemix.web.threads import Threads
 
 if TYPE_CHECKING:
     from facemix.storage.database import Database
@@ -115,7 +117,7 @@ class Accounts:
         # A database is not asked for every request.
         self._known: TTLCache[str, Sender | None] = TTLCache(KEYS_REMEMBERED, KEY_SECONDS)
         # Threads of their own: a database that hangs must not hold those that files and pages are read in.
-        self._look_ups = CapacityLimiter(LOOK_UPS_AT_ONCE)
+        self._look_ups = Threads(LOOK_UPS_AT_ONCE)
 
     def add(self, row: LedgerRow) -> None:
         """Queues a row; neither waits nor raises."""
@@ -128,7 +130,8 @@ class Accounts:
 
         self.add(
             LedgerRow(
-                request_id=ended.id,
+                # Without a key the id is all that guards a job; the ledger lies on a disk, and in its backups.
+                request_id=hashlib.sha256(ended.id.encode()).hexdigest()[:32],
                 route=f"JOB {ended.kind}",
                 status=ended.status,
                 error_code=ended.error_code,
@@ -163,7 +166,7 @@ class Accounts:
         """
         known: Any = self._known.get(secret, _NOT_KNOWN)  # one look: what is there may run out before a second
         if known is _NOT_KNOWN:
-            key = await to_thread.run_sync(self._keys.find, secret, limiter=self._look_ups)
+            key = await self._look_ups.run(partial(self._keys.find, secret))
             known = self._known[secret] = None if key is None else Sender(key.name, key.requests_per_minute)
         return cast("Sender | None", known)
 

@@ -13,8 +13,10 @@ from starlette.requests import Request
 from facemix.errors import RequestInvalid
 from facemix.imaging.animate import ANIMATION_TYPES, check_animation, encode_animation
 from facemix.imaging.video import find_ffmpeg
+from facemix.mixing.notes import Note
 from facemix.mixing.path import Easing, Loop, Stop, frames
-from facemix.mixing.recipe import Edits, Recipe, normalise_weights
+from facemix.mixing.recipe import Edits, ModelIdentity, Recipe, normalise_weights
+from facemix.serving.replay import check_model
 from facemix.serving.types import Cost, FrameSpec, FramesResult, LatentInput
 from facemix.settings import Settings
 from facemix.web.inputs import Wanted, given_edits, given_parents
@@ -25,6 +27,7 @@ from facemix.web.schemas_jobs import AnimationBody, AnimationMediaType
 from facemix.web.state import MixerLike, ServerState
 from facemix.web.work import patiently
 
+GIF_BYTES_PER_PIXEL = 0.5  # as `MOST_GIF_PIXELS` counts
 CHUNK = 8  # frames drawn at once; between chunks others get their turn
 
 
@@ -45,8 +48,13 @@ class AnimationInput:
 
 @dataclass(frozen=True)
 class Film:
-    """What is left to draw once the parents are latents. Nothing of a photograph is held."""
+    """What is left to draw once the parents are latents. Nothing of a photograph is held.
 
+    Attributes:
+        model: whose latents they are.
+    """
+
+    model: ModelIdentity
     parents: tuple[LatentInput, ...]
     specs: tuple[FrameSpec, ...]
     fps: float
@@ -87,6 +95,22 @@ def animation_input(body: AnimationBody, settings: Settings) -> AnimationInput:
     )
 
 
+def check_keepable(wanted: AnimationInput, settings: Settings) -> None:
+    """Refuses a film for which the shelf has no room, before any of it is drawn. Only GIFs are that large.
+
+    Raises:
+        RequestInvalid: by the usual size of a pixel, the file would fill the shelf.
+    """
+    estimate = wanted.count * wanted.size**2 * GIF_BYTES_PER_PIXEL
+    if wanted.media_type == "image/gif" and estimate >= settings.keep_bytes:
+        raise RequestInvalid(
+            f"a GIF of {wanted.count} frames of {wanted.size} x {wanted.size} pixels takes about {estimate:.0f} bytes",
+            hint=f"results have room for {settings.keep_bytes} on this server; ask for fewer or smaller frames, or for "
+            "image/webp or video/mp4",
+            where="size",
+        )
+
+
 def _stops(body: AnimationBody) -> Iterator[tuple[tuple[float, ...], dict[str, float] | None]]:
     parents = len(body.parents)
     if body.stops is None:
@@ -108,18 +132,21 @@ def _stops(body: AnimationBody) -> Iterator[tuple[tuple[float, ...], dict[str, f
 
 async def film_of(
     request: Request, mixer: MixerLike, wanted: AnimationInput, deadline: float
-) -> tuple[Film, tuple[Recipe, ...], Cost]:
+) -> tuple[Film, tuple[Recipe, ...], tuple[Note, ...], Cost]:
     """Everything that can be refused is refused here: the parents are looked up, and each stop is drawn once.
+
+    Returns:
+        The film, a recipe for each stop, notes about words that say nothing, and what it took of the device.
 
     Raises:
         FacemixError: see `Resolver` and `Mixer.frames`.
     """
     resolve = resolver(request, mixer, deadline)
     parents = await resolve.parents(wanted.parents)
-    edits, _ = settled(mixer, wanted.wanted)
+    edits, notes = settled(mixer, wanted.wanted)
     stops = stops_of(wanted, edits)
     made = await mixer.frames(parents, specs_of(stops, edits), deadline=deadline)
-    return film_through(wanted, stops, edits, made), made.recipes, resolve.cost + made.cost
+    return film_through(wanted, stops, edits, made), made.recipes, notes, resolve.cost + made.cost
 
 
 def stops_of(wanted: AnimationInput, edits: Edits) -> list[Stop]:
@@ -139,15 +166,18 @@ def film_through(wanted: AnimationInput, stops: Sequence[Stop], edits: Edits, ma
     latents = tuple(LatentInput(z, used.where) for z, used in zip(made.latents, made.parents, strict=True))
     specs = specs_of(frames(stops, wanted.count, wanted.easing, wanted.loop), edits)
     repeats = wanted.loop != "once"
-    return Film(latents, tuple(specs), wanted.fps, repeats, wanted.media_type, wanted.size)
+    model = made.recipes[0].model
+    return Film(model, latents, tuple(specs), wanted.fps, repeats, wanted.media_type, wanted.size)
 
 
 async def make_film(state: ServerState, mixer: MixerLike, film: Film, progress: Progress) -> Result:
     """The film as a file.
 
     Raises:
+        ModelMismatch: another model has taken the place of the latents' own.
         FacemixError: what drawing and writing raise.
     """
+    check_model(film.model, mixer.model, where=None)
     loop = asyncio.get_running_loop()
     progress.model = str(mixer.model)
 

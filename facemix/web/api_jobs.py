@@ -10,12 +10,13 @@ from starlette.responses import Response
 
 from facemix.errors import KeyUnknown
 from facemix.web import openapi
-from facemix.web.animations import AnimationInput, animation_input, film_of, make_film
+from facemix.web.animations import AnimationInput, animation_input, check_keepable, film_of, make_film
 from facemix.web.answers import json_answer, read_json
 from facemix.web.jobs import Job, Progress, Result
 from facemix.web.links import absolute
 from facemix.web.mixes import owner_of
 from facemix.web.parents import frames_of
+from facemix.web.schemas import Note_
 from facemix.web.schemas_jobs import AnimationBody, AnimationResponse, JobBody, JobsResponse
 from facemix.web.state import MixerLike, ServerState
 from facemix.web.work import charge, do_work
@@ -37,10 +38,12 @@ async def animations(request: Request) -> Response:
 
     async def read() -> AnimationInput:
         body = await read_json(request, AnimationBody)
-        return await to_thread.run_sync(animation_input, body, state.settings)  # it decodes megabytes of base64
+        wanted = await to_thread.run_sync(animation_input, body, state.settings)  # it decodes megabytes of base64
+        check_keepable(wanted, state.settings)
+        return wanted
 
     async def work(mixer: MixerLike, wanted: AnimationInput, deadline: float) -> Response:
-        film, recipes, cost = await film_of(request, mixer, wanted, deadline)
+        film, recipes, notes, cost = await film_of(request, mixer, wanted, deadline)
         charge(request, mixer, cost)
 
         async def make(progress: Progress) -> Result:
@@ -48,7 +51,11 @@ async def animations(request: Request) -> Response:
                 return await make_film(state, live, film, progress)
 
         job = await state.jobs.submit("animation", len(film.specs), make, owner=owner_of(request))
-        body = AnimationResponse(job=job_body(job, request), recipes=list(recipes))
+        body = AnimationResponse(
+            job=job_body(job, request),
+            recipes=list(recipes),
+            notes=[Note_(code=note.code, message=note.message) for note in notes],
+        )
         return json_answer(body, {"Location": body.job.url, "Cache-Control": "no-store"}, status=202)
 
     return await do_work(

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from anyio import CapacityLimiter, to_thread
-
 from facemix.errors import RequestInvalid, StorageUnavailable
 from facemix.mixing.recipe import PhotoParent, Recipe
+from facemix.web.threads import Threads
 
 if TYPE_CHECKING:
     from facemix.storage.recipes import RecipeStore, SavedRecipe
@@ -37,12 +36,13 @@ class SavedRecipes:
 
     def __init__(self, store: RecipeStore | None, *, longest_days: int = 0) -> None:
         self._store, self._longest_days = store, longest_days
-        self._limiter = CapacityLimiter(AT_ONCE)  # a store that hangs holds no other threads
+        self._threads = Threads(AT_ONCE)  # a store that hangs holds no other threads
 
     async def save(
         self, recipe: Recipe, picture: bytes, *, seconds: float | None
     ) -> tuple[SavedRecipe, datetime | None]:
-        """Saves a recipe with its picture; the id and the token that deletes it, and when it expires.
+        """Saves a recipe with its picture; the id and the token that deletes it, and when it expires. For somebody who
+        leaves meanwhile, and so never hears of either, nothing stays saved.
 
         Args:
             picture: the result as a PNG file.
@@ -64,20 +64,23 @@ class SavedRecipes:
                 recipe.to_json(), model_weights=recipe.model.weights, expires_at=expires_at, picture=picture, now=now
             )
 
-        return await to_thread.run_sync(save, limiter=self._limiter), expires_at
+        def take_back(saved: SavedRecipe) -> None:
+            self._opened().delete(saved.id, saved.delete_token)
+
+        return await self._threads.run(save, undo=take_back), expires_at
 
     async def get(self, identity: str) -> Saved:
         """Raises `RecordMissing` for one that is unknown, expired or deleted, and `StorageUnavailable`."""
-        stored = await to_thread.run_sync(lambda: self._opened().get(identity), limiter=self._limiter)
+        stored = await self._threads.run(lambda: self._opened().get(identity))
         return Saved(stored.id, Recipe.from_json(stored.recipe), stored.created_at, stored.expires_at)
 
     async def picture(self, identity: str) -> bytes:
         """The result as it was saved, a PNG file. Raises as `get`."""
-        return await to_thread.run_sync(lambda: self._opened().picture(identity), limiter=self._limiter)
+        return await self._threads.run(lambda: self._opened().picture(identity))
 
     async def delete(self, identity: str, token: str) -> None:
         """Deletes recipe and picture for whoever has the token. Raises as `get`."""
-        await to_thread.run_sync(lambda: self._opened().delete(identity, token), limiter=self._limiter)
+        await self._threads.run(lambda: self._opened().delete(identity, token))
 
     def _opened(self) -> RecipeStore:
         if self._store is None:

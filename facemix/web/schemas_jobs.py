@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from facemix.mixing.path import Easing, Loop
 from facemix.mixing.recipe import MOST_PARENTS, Moved, Recipe
-from facemix.web.schemas import RECIPE_EXAMPLE, EditsBody, ParentBody, Strict, Weight
+from facemix.web.schemas import RECIPE_EXAMPLE, EditsBody, Note_, ParentBody, Strict, Weight
 
 MOST_STOPS = 32
 JOB_EXAMPLE = {
@@ -96,10 +96,13 @@ class JobBody(BaseModel):
 
 
 class AnimationResponse(BaseModel):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"job": JOB_EXAMPLE, "recipes": [RECIPE_EXAMPLE]}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"job": JOB_EXAMPLE, "recipes": [RECIPE_EXAMPLE], "notes": []}]}
+    )
 
     job: JobBody
     recipes: list[Recipe] = Field(description="of each stop")
+    notes: list[Note_] = Field(description="about words of the prompts that say nothing")
 
 
 class JobsResponse(BaseModel):

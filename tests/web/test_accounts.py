@@ -1,5 +1,8 @@
 import asyncio
+import hashlib
+import json
 import threading
+import time
 
 import pytest
 from anyio import fail_after, to_thread
@@ -77,6 +80,23 @@ def test_a_row_says_nothing_of_who_or_what(database):
     assert written[0]["status"] == 200
     for secret in ("127.0.0.1", "testclient", "anna", "secret-query"):
         assert secret not in text
+
+
+def test_no_row_says_how_a_job_may_be_fetched(database):
+    started = []
+
+    def start(client):
+        body = {"parents": [{"sample": 1}, {"sample": 2}], "seconds": 0.2, "fps": 10, "size": 128}
+        job = client.post("/api/v1/animations", json=body).json()["job"]
+        started.append(job["id"])
+        while client.get(f"/api/v1/jobs/{job['id']}").json()["state"] in ("queued", "running"):
+            time.sleep(0.02)
+
+    _, written = served(database, start)
+    (row,) = [row for row in written if row["route"] == "JOB animation"]
+    assert row["status"] == 200
+    assert row["request_id"] == hashlib.sha256(started[0].encode()).hexdigest()[:32]
+    assert started[0] not in json.dumps([dict(row) for row in written], default=str)
 
 
 def test_a_key_names_its_requests_and_an_unknown_one_is_refused(database):
@@ -195,7 +215,7 @@ def test_keys_are_looked_up_in_threads_of_their_own(database, monkeypatch):
         waiting = [asyncio.create_task(accounts.sender_of(f"fmx_{number}")) for number in range(50)]
         try:
             with fail_after(20):
-                while accounts._look_ups.statistics().tasks_waiting < 50 - LOOK_UPS_AT_ONCE:
+                while accounts._look_ups.waiting < 50 - LOOK_UPS_AT_ONCE:
                     await asyncio.sleep(0.005)
                 assert shared.borrowed_tokens == 0
                 assert await to_thread.run_sync(lambda: "read") == "read"
@@ -205,6 +225,28 @@ def test_keys_are_looked_up_in_threads_of_their_own(database, monkeypatch):
 
     asyncio.run(go())
     assert len(asked) == 50
+
+
+def test_a_database_that_hangs_gets_no_thread_from_those_who_leave(database, monkeypatch):
+    released, asked = threading.Event(), []
+
+    def find(self, secret):
+        asked.append(secret)
+        assert released.wait(20)
+
+    monkeypatch.setattr(KeyStore, "find", find)
+    accounts = Accounts(database, ledger=False)
+
+    async def go():
+        for number in range(20):
+            asking = asyncio.create_task(accounts.sender_of(f"fmx_{number}"))
+            await asyncio.sleep(0.005)
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+        released.set()
+
+    asyncio.run(go())
+    assert len(asked) == LOOK_UPS_AT_ONCE
 
 
 def test_an_answer_that_breaks_off_is_no_success():

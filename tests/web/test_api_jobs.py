@@ -1,14 +1,20 @@
 """Animations through the interface."""
 
 import base64
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
 import numpy as np
 import pytest
+from anyio import to_thread
 from fake_mixer import FakeMixer, fake_directions
 from PIL import Image, ImageSequence
-from web_client import CAT, PHOTO, files, opened, running
+from web_client import CAT, PHOTO, files, opened, problem, running
+
+from facemix.settings import MEBIBYTE
+from facemix.web.jobs import Result
 
 TWO = [{"sample": 3}, {"sample": 7}]
 
@@ -141,3 +147,67 @@ def test_a_job_goes_on_with_its_model_when_another_takes_its_place():
         job = start(client, seconds=10, fps=20, size=256, media_type="image/webp")["job"]
         client.portal.call(client.app.state.facemix.load)
         assert ended(client, job)["state"] == "done"
+
+
+def test_a_job_of_a_model_that_has_gone_fails_and_draws_no_other_face():
+    models = iter("ab")
+    gate = threading.Event()
+
+    def newer():
+        mixer = FakeMixer()
+        mixer.model = mixer.model.model_copy(update={"weights": next(models) * 64})
+        return mixer
+
+    async def held(progress):
+        await to_thread.run_sync(gate.wait)
+        return Result(b"", "image/gif", "x.gif")
+
+    with running(newer) as client:
+        state = client.app.state.facemix
+
+        async def occupy():
+            await state.jobs.submit("animation", 1, held, owner=None)
+
+        client.portal.call(occupy)
+        made = start(client, size=128)
+        client.portal.call(state.load)
+        gate.set()
+        job = ended(client, made["job"])
+        assert (job["state"], job["problem"]["code"]) == ("failed", "model_mismatch")
+        assert result(client, job).status_code == 409
+
+
+def test_words_that_say_nothing_are_told():
+    with running(lambda: FakeMixer(attributes=fake_directions())) as client:
+        (note,) = start(client, prompt="older, frobnicate")["notes"]
+        mixed = client.post("/api/v1/mix", json={"parents": TWO, "prompt": "older, frobnicate"}).json()
+        assert note in mixed["notes"]
+        assert "frobnicate" in note["message"]
+        assert start(client, prompt="older")["notes"] == []
+
+
+def test_a_gif_that_would_fill_the_shelf_is_refused_at_once():
+    with running(keep_bytes=MEBIBYTE) as client:
+        body = {"parents": TWO, "size": 512, "fps": 8, "seconds": 1}
+        problem(client.post("/api/v1/animations", json=body), 422, "request_invalid", "size")
+        assert ended(client, start(client, size=128, fps=8, seconds=1)["job"])["state"] == "done"
+        assert ended(client, start(client, **{**body, "media_type": "image/webp"})["job"])["state"] == "done"
+
+
+def test_a_job_is_gone_when_it_says():
+    with running(job_seconds=0.3) as client:
+        job = start(client, size=128)["job"]
+        limit = time.monotonic() + 30
+        while (answer := client.get(f"/api/v1/jobs/{job['id']}")).status_code == 200:
+            assert time.monotonic() < limit
+            time.sleep(0.02)
+        assert answer.json()["code"] == "job_gone"
+
+
+def test_many_that_delete_a_job_leave_its_slot_free(client):
+    for _ in range(5):
+        path = f"/api/v1/jobs/{start(client, seconds=20, fps=25, size=512)['job']['id']}"
+        with ThreadPoolExecutor(6) as pool:
+            answers = list(pool.map(client.request, ["DELETE"] * 6, [path] * 6))
+        assert {answer.status_code for answer in answers} <= {204, 404}
+        assert client.app.state.facemix.jobs.inside == 0

@@ -5,6 +5,7 @@ import pytest
 from anyio import to_thread
 
 from facemix.errors import ConfigError, RecordMissing, StorageFull, StorageUnavailable
+from facemix.mixing.recipe import ModelIdentity, Recipe, SampleParent
 from facemix.settings import MEBIBYTE, Settings
 from facemix.storage.database import Database
 from facemix.storage.database_shelf import DatabaseShelf
@@ -149,3 +150,81 @@ def test_a_database_that_hangs_holds_neither_the_event_loop_nor_the_threads_of_o
 
     asyncio.run(asyncio.wait_for(go(), 60))
     assert slow.most == AT_ONCE
+
+
+def test_those_who_leave_a_database_that_hangs_take_no_further_thread():
+    slow = Slow()
+
+    async def go():
+        shelf = AsyncShelf(slow)
+        for _ in range(20):
+            call = asyncio.ensure_future(shelf.sweep())
+            await asyncio.sleep(0.005)
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+        slow.go_on.set()
+
+    asyncio.run(asyncio.wait_for(go(), 60))
+    assert slow.most == AT_ONCE
+
+
+@pytest.mark.parametrize("method", ["put", "put_new"])
+def test_what_was_put_for_somebody_who_has_left_is_taken_away(database, monkeypatch, method):
+    begun, go_on = threading.Event(), threading.Event()
+    behind = DatabaseShelf(database, MEBIBYTE)
+    really = behind.put_new
+
+    def put_new(*args, **options):
+        begun.set()
+        assert go_on.wait(20)
+        return really(*args, **options)
+
+    monkeypatch.setattr(behind, "put_new", put_new)
+
+    async def go():
+        shelf = AsyncShelf(behind)
+        named = ("mine",) if method == "put_new" else ()
+        call = asyncio.ensure_future(getattr(shelf, method)("face", *named, b"latent", owner=None, seconds=60))
+        await to_thread.run_sync(begun.wait)
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        go_on.set()
+        seen = 0
+        while seen < 3:  # there is nothing, and there stays nothing
+            await asyncio.sleep(0.02)
+            seen = 0 if rows(database) or shelf._threads._calls else seen + 1
+
+    asyncio.run(asyncio.wait_for(go(), 30))
+
+
+@pytest.mark.parametrize("leaving", [True, False])
+def test_a_recipe_that_was_saved_for_somebody_who_has_left_is_deleted(database, tmp_path, monkeypatch, leaving):
+    stores = Stores.open(Settings(data_dir=tmp_path / "data"), database)
+    begun, go_on = threading.Event(), threading.Event()
+    save = stores.recipes.save
+
+    def slowly(*args, **options):
+        begun.set()
+        assert go_on.wait(20)
+        return save(*args, **options)
+
+    monkeypatch.setattr(stores.recipes, "save", slowly)
+    recipe = Recipe(model=ModelIdentity(name="tiny", weights="ab" * 32), parents=(SampleParent(number=1, weight=1.0),))
+
+    def left():
+        with database.reading() as connection:
+            count = connection.exec_driver_sql("SELECT count(*) FROM recipes").scalar_one()
+        return count, len([path for path in (tmp_path / "data" / "blobs").rglob("*") if path.is_file()])
+
+    async def go():
+        call = asyncio.ensure_future(stores.saved.save(recipe, b"png", seconds=None))
+        await to_thread.run_sync(begun.wait)
+        if leaving:
+            call.cancel()
+        go_on.set()
+        await asyncio.gather(call, return_exceptions=leaving)
+        while stores.saved._threads._calls:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(go(), 30))
+    assert left() == ((0, 0) if leaving else (1, 1))
