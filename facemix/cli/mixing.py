@@ -139,7 +139,8 @@ def _read(path: Path) -> Recipe:
     except UnicodeDecodeError as error:
         raise RequestInvalid("is no text", hint="name the file that --recipe wrote", where=str(path)) from error
     except RequestInvalid as error:
-        raise error.at(str(path)) from error
+        error.where = str(path)  # the message says where in it
+        raise
 
 
 def _by_content(photos: list[str]) -> dict[str, tuple[str, bytes]]:

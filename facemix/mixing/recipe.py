@@ -17,15 +17,19 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from facemix.errors import RecipeInvalid
 from facemix.mixing.latents import LATENT_PATTERN, MOST_LATENT_CHARACTERS, pack_latent
+from facemix.mixing.reading import errors_of, place
 
 Interpolation = Literal["lerp", "slerp"]
 Region = Literal["eyes", "nose", "mouth", "skin", "hair", "frame"]
 REGIONS: tuple[Region, ...] = get_args(Region)
 RECIPE_SCHEMA = 1
+_HINT = "docs/recipe.md describes every field of a recipe"
 # In standard deviations of the data set. Beyond three hardly any photograph was seen, and the decoder invents.
 MOST_MOVED = 3.0
 MOST_PARENTS = 32
 MOST_VIVID = 0.5  # more than half, and the mix exaggerates, as slerp does
+# Nearer to 1 than this, weights are kept as they are: a recipe drawn again is the same recipe, of the same hash.
+_COMPLETE = 1e-9
 _SUMMABLE = 1e300  # larger weights are scaled down before they are summed, which would overflow
 
 
@@ -85,6 +89,12 @@ class PhotoParent(BaseModel):
     face: int = Field(0, ge=0, description="which face of the photograph, largest first")
     placed: PlacedPoints | None = Field(None, description="where the face is, if it was not found but placed by hand")
     weight: Weight
+
+    @model_validator(mode="after")
+    def _placed_is_the_only_one(self) -> PhotoParent:
+        if self.face and self.placed is not None:
+            raise ValueError(f"a face that was placed by hand is the only one, number 0, and face is {self.face}")
+        return self
 
 
 class SampleParent(BaseModel):
@@ -147,7 +157,9 @@ class Edits(BaseModel):
         default_factory=dict, max_length=64, description="how far to move along each attribute's direction"
     )
     regions: dict[Region, Shares] = Field(
-        default_factory=dict, description="weights of the parents in a region of the face, where they differ"
+        default_factory=dict,
+        max_length=len(REGIONS),
+        description="weights of the parents in a region of the face, where they differ",
     )
     colour: Shares | None = Field(None, description="weights of the parents in the colours, where they differ")
     variation: Variation | None = None
@@ -178,13 +190,8 @@ class Edits(BaseModel):
         try:
             return cls(**wanted)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise RecipeInvalid(
-                f"{where}: {first['msg']}, and it is {str(first['input'])[:80]}",
-                hint="docs/recipe.md describes every field of a recipe",
-                where=where,
-            ) from error
+            where, said = _first(error)
+            raise RecipeInvalid(said, hint=_HINT, where=where or None) from error
 
     @property
     def pictures(self) -> int:
@@ -261,23 +268,34 @@ class Recipe(Edits):
         """Reads what `to_json` wrote.
 
         Raises:
-            RecipeInvalid: not JSON, an unknown field, or a value out of range; the message names them.
+            RecipeInvalid: not JSON, an unknown field, or a value of another type or out of range; the message names
+                them, and so does `where`, as in ``recipe.parents.0.weight``.
         """
         try:
-            return cls.model_validate_json(text)
+            return cls.model_validate_json(text, strict=True)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "the recipe"
+            where, said = _first(error)
             raise RecipeInvalid(
-                f"{place}: {first['msg']}",
-                hint="docs/recipe.md describes every field of a recipe",
+                said if where else f"the recipe: {said}",
+                hint=_HINT,
+                where=f"recipe.{where}" if where else "recipe",
             ) from error
+
+
+def _first(error: ValidationError) -> tuple[str, str]:
+    """The place of the first value that does not fit, and what is to be said about it."""
+    wrong = errors_of(error, recipe=True)
+    if not wrong:
+        return "", f"{error.error_count()} of its values do not fit"
+    where, said, given = place(wrong[0]["loc"]), wrong[0]["msg"].removeprefix("Value error, "), wrong[0]["input"]
+    shown = f", and it is {str(given)[:80]}" if isinstance(given, str | int | float) and where else ""
+    return where, f"{where}: {said}{shown}" if where else said
 
 
 def _check_sum(shares: Iterable[float]) -> None:
     total = math.fsum(shares)
-    if not math.isclose(total, 1.0, abs_tol=1e-6):
-        raise ValueError(f"the weights sum to {total:.6g}, not to 1")
+    if not math.isclose(total, 1.0, abs_tol=_COMPLETE):
+        raise ValueError(f"the weights sum to {total:.12g}, not to 1")
 
 
 def normalise_weights(weights: Iterable[float], *, where: str = "weights") -> tuple[float, ...]:
@@ -307,6 +325,6 @@ def normalise_weights(weights: Iterable[float], *, where: str = "weights") -> tu
     if largest > _SUMMABLE:
         values = [value / largest for value in values]
     total = math.fsum(values)
-    if math.isclose(total, 1.0, abs_tol=1e-9) and largest <= 1:
+    if math.isclose(total, 1.0, abs_tol=_COMPLETE) and largest <= 1:
         return tuple(value + 0.0 for value in values)
     return tuple(value / total for value in values)

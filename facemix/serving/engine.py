@@ -10,9 +10,11 @@ import numpy as np
 import torch
 
 from facemix.errors import AttributesMissing
+from facemix.mixing.latents import too_far
 from facemix.mixing.prior import sample_noise
 from facemix.mixing.recipe import ModelIdentity
 from facemix.resources import resource_dir
+from facemix.serving.backends.base import LATENT_LIMIT
 from facemix.serving.backends.choose import open_backend
 from facemix.serving.batcher import Batcher
 from facemix.serving.jobs import Served
@@ -101,9 +103,17 @@ class Engine:
         return self.batcher.submit("encode", crops, deadline=deadline)
 
     def submit_decode(self, z: np.ndarray, *, deadline: float | None = None) -> Future[Served]:
-        """Latents, (N, Z) float32, to pictures, (N, S, S, 3) uint8 RGB. Raises as `Batcher.submit` does."""
+        """Latents, (N, Z) float32, to pictures, (N, S, S, 3) uint8 RGB.
+
+        Raises:
+            RecipeInvalid: a latent is not finite, or farther out than any backend takes. Found here, on the caller's
+                thread, since the batcher takes what fails on its own for a failure of the device.
+            Busy, EngineFailed, Stopping: see `Batcher.submit`.
+        """
         if z.ndim != 2 or z.shape[1] != self.latent_size or len(z) == 0:
             raise ValueError(f"z must be (N, {self.latent_size}), not {z.shape}")
+        if not np.abs(z).max() <= LATENT_LIMIT:  # nor is NaN
+            raise too_far()
         return self.batcher.submit("decode", np.asarray(z, np.float32), deadline=deadline)
 
     def encode(self, crops: np.ndarray) -> torch.Tensor:

@@ -22,6 +22,7 @@ from facemix.faces.placed import Placed
 from facemix.mixing.attributes import AttributeReader, apply, check
 from facemix.mixing.compose import compose
 from facemix.mixing.interpolation import interpolate
+from facemix.mixing.latents import check_result
 from facemix.mixing.notes import Note, edit_notes
 from facemix.mixing.recipe import (
     Edits,
@@ -213,10 +214,12 @@ class Mixer:
         if edits.pictures > 1:
             made = await self.frames(parents, [spec], deadline=deadline)
             (z,), cost = await self.encode(made.frames, deadline=deadline)
+            check_result(z)
             return LatentResult(z, made.recipes[0], made.cost + cost)
         bill = _Bill(self._observer)
         faces, z = await self._parents(parents, edits.seed, deadline, bill)
         (mixed,) = self._rows(z, spec)
+        check_result(mixed)
         return LatentResult(mixed, self._recipe(parents, faces, spec), bill.cost)
 
     async def encode(self, crops: np.ndarray, *, deadline: float | None = None) -> tuple[np.ndarray, Cost]:

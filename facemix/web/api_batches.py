@@ -7,10 +7,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from facemix.errors import RequestInvalid
+from facemix.mixing.reading import MOST_VALUES
 from facemix.web import openapi
 from facemix.web.answers import json_answer
 from facemix.web.api_jobs import job_body
-from facemix.web.batches import BatchInput, batch_from_archive, batch_from_json, make_batch
+from facemix.web.batches import VALUES_OF_ITEM, BatchInput, batch_from_archive, batch_from_json, make_batch
 from facemix.web.forms import read_form
 from facemix.web.inputs import ReplayFields, json_body, parse, validated
 from facemix.web.jobs import Progress, Result
@@ -63,7 +64,8 @@ async def _read(request: Request) -> BatchInput:
     settings = ServerState.of(request).settings
     body = await json_body(request, form="an archive")
     if body is not None:
-        return await to_thread.run_sync(lambda: batch_from_json(parse(BatchBody, body), settings, len(body)))
+        most = MOST_VALUES + VALUES_OF_ITEM * settings.max_items
+        return await to_thread.run_sync(lambda: batch_from_json(parse(BatchBody, body, most), settings, len(body)))
     form = await read_form(request, files=("archive",), fields=_FIELDS, max_file_bytes=settings.max_body_bytes)
     if "archive" not in form.files:
         raise RequestInvalid("there is no archive", hint="send a ZIP archive as the field archive", where="archive")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from anyio import to_thread
 from fastapi import APIRouter, Header, Request
 from starlette.responses import Response
 
 from facemix.errors import RecordMissing
 from facemix.imaging.encode import encode_image
 from facemix.mixing.recipe import LatentParent, SampleParent
+from facemix.settings import Settings
 from facemix.web import openapi
 from facemix.web.answers import json_answer, read_json
 from facemix.web.inputs import MixInput, given_edits, given_parents, replay_input
@@ -44,10 +46,7 @@ async def save_recipe(request: Request) -> Response:
 
     async def read() -> tuple[SaveBody, MixInput]:
         body = await read_json(request, SaveBody)
-        if body.recipe is not None:
-            return body, replay_input(body.recipe, (), state.settings, "image/png", True)
-        parents = given_parents(body.parents or (), state.settings)
-        return body, MixInput(parents, given_edits(body), portable=True)
+        return body, await to_thread.run_sync(_wanted, body, state.settings)  # it decodes megabytes of base64
 
     async def work(mixer: MixerLike, given: tuple[SaveBody, MixInput], deadline: float) -> Response:
         body, wanted = given
@@ -69,6 +68,12 @@ async def save_recipe(request: Request) -> Response:
         )
 
     return await do_work(request, read, lambda given: frames_of_mix(given[1]), work)
+
+
+def _wanted(body: SaveBody, settings: Settings) -> MixInput:
+    if body.recipe is not None:
+        return replay_input(body.recipe, (), settings, "image/png", True)
+    return MixInput(given_parents(body.parents or (), settings), given_edits(body), portable=True)
 
 
 @router.get(

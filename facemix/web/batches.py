@@ -32,6 +32,8 @@ from facemix.web.work import with_patience
 
 log = logging.getLogger("facemix.web")
 
+# Eight photographs with weights of their own in every region and in the colours are a hundred.
+VALUES_OF_ITEM = 400
 _LONGEST_TABLE = 1024 * 1024
 _UNPACKED = 4  # times the largest body: photographs hardly shrink when they are packed
 

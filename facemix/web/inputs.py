@@ -12,13 +12,23 @@ import json
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from anyio import to_thread
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 from starlette.requests import Request
 
 from facemix.errors import MediaTypeUnsupported, RequestInvalid
+from facemix.mixing.reading import MOST_VALUES, check_values
 from facemix.mixing.recipe import (
     Edits,
     Interpolation,
@@ -56,9 +66,9 @@ RECIPE_FILES = tuple(f"photo_{index}" for index in range(32))
 RECIPE_FIELDS = ("recipe", "image_format", "portable")
 LONG_FIELDS = {"recipe": 256 * 1024, "attributes": 8 * 1024, "prompt": 8 * 1024, "negative_prompt": 8 * 1024}
 
-_SPACE = re.compile(r"[ \t\r\n]+")
+_SPACE = b" \t\r\n"
 _DATA_URI = re.compile(r"^data:[^,]{0,200};base64,", re.IGNORECASE)
-_URL_SAFE = str.maketrans("-_", "+/")
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _POINT = re.compile(r"^\s*(-?[0-9]{1,7}(?:\.[0-9]{1,9})?)\s*,\s*(-?[0-9]{1,7}(?:\.[0-9]{1,9})?)\s*\Z")
 
 _SAVED = re.compile(r"^[A-Za-z0-9_-]{16}\Z")
@@ -121,7 +131,7 @@ class PairFields(BaseModel):
         if not isinstance(text, str):
             return text
         try:
-            return json.loads(text)
+            return json.loads(text)  # of the kilobytes that a form's field may have
         except (ValueError, RecursionError):
             raise ValueError('write JSON, as in {"smile": 1}') from None
 
@@ -142,13 +152,15 @@ def decode_base64(text: str, *, where: str, max_bytes: int) -> bytes:
         ImageTooLarge: it would decode to more than `max_bytes`; found before decoding.
         RequestInvalid: it is not base64.
     """
-    payload = _SPACE.sub("", _DATA_URI.sub("", text, count=1)).translate(_URL_SAFE).rstrip("=")
-    size = len(payload) * 3 // 4
-    if size > max_bytes:
-        raise too_large(where, max_bytes, size)
+    uri = _DATA_URI.match(text)
     try:
-        return base64.b64decode(payload + "=" * (-len(payload) % 4), validate=True)
-    except (binascii.Error, ValueError):
+        # As bytes and in one go: a regular expression would hold the interpreter for seconds.
+        payload = text[uri.end() if uri else 0 :].encode("ascii").translate(_URL_SAFE, _SPACE).rstrip(b"=")
+        size = len(payload) * 3 // 4
+        if size > max_bytes:
+            raise too_large(where, max_bytes, size)
+        return base64.b64decode(payload + b"=" * (-len(payload) % 4), validate=True)
+    except (binascii.Error, ValueError):  # a text beyond ASCII is a ValueError, too
         hint = "encode the file's bytes in base64, as the command `base64 -w0 photo.jpg` does"
         if re.match(r"https?:", text, re.IGNORECASE):
             hint = "facemix fetches no addresses; send the file's bytes in base64"
@@ -158,12 +170,22 @@ def decode_base64(text: str, *, where: str, max_bytes: int) -> bytes:
 # --- JSON --------------------------------------------------------------------------------------------------
 
 
-def parse(model: type[B], body: bytes) -> B:
-    """A strict JSON body. Raises `RequestInvalid`, which names the member."""
+def parse(model: type[B], body: bytes, most: int = MOST_VALUES) -> B:
+    """A strict JSON body of at most about `most` values. Raises `RequestInvalid`, which names the member."""
+    check_values(body, most)
     try:
-        return model.model_validate_json(body)
+        return model.model_validate_json(body, strict=True)
     except ValidationError as error:
         raise from_validation(error) from error
+
+
+def _kind_of(document: Any) -> str:
+    return "replay" if isinstance(document, dict) and "recipe" in document and "parents" not in document else "mix"
+
+
+_MIX_OR_REPLAY: TypeAdapter[MixBody | ReplayBody] = TypeAdapter(
+    Annotated[Annotated[MixBody, Tag("mix")] | Annotated[ReplayBody, Tag("replay")], Discriminator(_kind_of)]
+)
 
 
 def given_parents(parents: Sequence[ParentBody], settings: Settings) -> tuple[GivenParent, ...]:
@@ -233,22 +255,18 @@ def _steps(steps: int | None, settings: Settings) -> int:
 
 def mix_from_json(body: bytes, settings: Settings) -> MixInput:
     """A mix, or a recipe to draw again. Raises `RequestInvalid` and what `decode_base64` raises."""
-    if _is_replay(body):
-        replay = parse(ReplayBody, body)
-        return replay_input(replay.recipe, (), settings, replay.image_format, replay.portable)
-    return mix_from_body(parse(MixBody, body), settings)
+    check_values(body)
+    try:
+        wanted = _MIX_OR_REPLAY.validate_json(body, strict=True)
+    except ValidationError as error:
+        raise from_validation(error, drop=1) from error  # which of the two it was taken for
+    if isinstance(wanted, ReplayBody):
+        return replay_input(wanted.recipe, (), settings, wanted.image_format, wanted.portable)
+    return mix_from_body(wanted, settings)
 
 
 def mix_from_body(body: MixBody, settings: Settings) -> MixInput:
     return MixInput(given_parents(body.parents, settings), given_edits(body), body.image_format, body.portable)
-
-
-def _is_replay(body: bytes) -> bool:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return False  # the schema says what is wrong
-    return isinstance(document, dict) and "recipe" in document and "parents" not in document
 
 
 def strip_from_json(body: bytes, settings: Settings) -> StripInput:
@@ -297,7 +315,10 @@ def _replay_from_form(form: Form, settings: Settings) -> MixInput:
     if text is None:
         raise RequestInvalid("there is no recipe", hint="send it as the field recipe, as JSON", where="recipe")
     fields = validated(ReplayFields, {name: form.fields[name] for name in RECIPE_FIELDS[1:] if name in form.fields})
-    recipe = text if _SAVED.match(text) else Recipe.from_json(text)
+    recipe: Recipe | str = text
+    if not _SAVED.match(text):
+        check_values(text, where="recipe")
+        recipe = Recipe.from_json(text)
     return replay_input(recipe, form.files.values(), settings, fields.image_format, fields.portable)
 
 

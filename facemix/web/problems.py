@@ -24,11 +24,13 @@ from facemix.errors import (
     NotFound,
     RequestInvalid,
 )
+from facemix.mixing.reading import errors_of, place
 from facemix.web.schemas import Problem
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _LONGEST_TEXT = 600
+_MOST_NAMED = 10  # values that do not fit
 RETRY_AFTER_SECONDS = 2  # of errors that do not say when
 _PASSING = (429, 503)
 
@@ -131,18 +133,23 @@ def from_validation(error: ValidationError | RequestValidationError, *, drop: in
     Args:
         drop: how many leading parts of each location are not the caller's words (FastAPI's ``query``).
     """
+    items = errors_of(error) if isinstance(error, ValidationError) else error.errors()
+    if not items:
+        return RequestInvalid(
+            f"{error.error_count()} of its values do not fit",  # type: ignore[union-attr]
+            hint="the page /docs describes every field",
+        )
     wrong = []
-    for item in list(error.errors())[:10]:
-        place = [str(part) for part in item["loc"][drop:]]
+    for item in items[:_MOST_NAMED]:
         given = item.get("input")
         shown = ""
         if isinstance(given, str | int | float | bool):
             shown = f" (it is {str(given)[:40]!r})" if isinstance(given, str) else f" (it is {given!r:.40})"
         message = str(item["msg"]).removeprefix("Value error, ")
-        wrong.append({"field": ".".join(place), "message": clean_text(message + shown, 300)})
+        wrong.append({"field": place(item["loc"][drop:]), "message": clean_text(message + shown, 300)})
     first = wrong[0]
     field = first["field"]
-    parent = re.match(r"parents\.\d+", field)
+    parent = re.match(r"parents\.\d+(?!\d|\.recipe\.)", field)  # inside of a parent's recipe the parent is not enough
     return RequestInvalid(
         f"{field}: {first['message']}" if field else first["message"],
         hint="the page /docs describes every field",

@@ -9,11 +9,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from facemix.mixing.latents import LATENT_PATTERN, MOST_LATENT_CHARACTERS
+from facemix.mixing.reading import SAVED_TAG, WHOLE_TAG
 from facemix.mixing.recipe import (
     MOST_PARENTS,
+    REGIONS,
     Interpolation,
     ModelIdentity,
     Moved,
@@ -37,6 +39,7 @@ Weight = Annotated[
     float,
     Field(ge=0, le=1_000_000, allow_inf_nan=False, description="share of this face; scaled to sum to 1"),
 ]
+Weights = Annotated[list[Weight], Field(max_length=MOST_PARENTS)]
 Seed = Annotated[int, Field(ge=0, lt=2**31, description="seed of the draws from the prior")]
 SampleNumber = Annotated[int, Field(ge=0, lt=2**31, description="a sample face, by number")]
 FaceIndex = Annotated[int, Field(ge=0, lt=1000, description="which face of the photo, largest first")]
@@ -50,6 +53,11 @@ class Strict(BaseModel):
 
 
 SavedId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{16}$")]
+# Told apart by their types, so that what does not fit is said of the one that was meant.
+AnyRecipe = Annotated[
+    Annotated[SavedId, Tag(SAVED_TAG)] | Annotated[Recipe, Tag(WHOLE_TAG)],
+    Discriminator(lambda given: SAVED_TAG if isinstance(given, str) else WHOLE_TAG),
+]
 
 
 class LatentBody(Strict):
@@ -75,7 +83,7 @@ class ParentBody(Strict):
     sample: SampleNumber | None = None
     face_id: str | None = Field(None, min_length=1, max_length=64, description="a face from POST /api/v1/faces")
     latent: LatentBody | None = None
-    recipe: SavedId | Recipe | None = Field(
+    recipe: AnyRecipe | None = Field(
         None, description="the result of a recipe: a saved one by its id, or one without photographs as it stands"
     )
     face: FaceIndex | None = Field(None, description="which face of the image, largest first")
@@ -110,10 +118,12 @@ class EditsBody(Strict):
     )
     prompt: Prompt = ""
     negative_prompt: Prompt = ""
-    regions: dict[Region, list[Weight]] = Field(
-        default_factory=dict, description="weights of the parents in a region of the face, where they differ"
+    regions: dict[Region, Weights] = Field(
+        default_factory=dict,
+        max_length=len(REGIONS),
+        description="weights of the parents in a region of the face, where they differ",
     )
-    colour: list[Weight] | None = Field(None, description="weights of the parents in the colours, where they differ")
+    colour: Weights | None = Field(None, description="weights of the parents in the colours, where they differ")
     variation: Variation | None = None
     seed: Seed = 0
 
@@ -142,7 +152,7 @@ class ReplayBody(Strict):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"recipe": "kV0tW3qfX8mZ1aBc"}]})
 
-    recipe: SavedId | Recipe
+    recipe: AnyRecipe
     image_format: ImageMediaType = Field("image/png", description="type of the image inside a JSON answer")
     portable: bool = False
 

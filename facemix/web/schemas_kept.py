@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from facemix.mixing.recipe import Recipe
+from facemix.mixing.recipe import MOST_PARENTS, Recipe
 from facemix.web.schemas import (
     FACE_ID_EXAMPLE,
     MODEL_EXAMPLE,
@@ -75,10 +75,10 @@ class SaveBody(EditsBody):
         }
     )
 
-    parents: list[ParentBody] | None = Field(None, min_length=1, max_length=32)
+    parents: list[ParentBody] | None = Field(None, min_length=1, max_length=MOST_PARENTS)
     recipe: Recipe | None = None
-    expires_in: Annotated[float, Field(gt=0, le=100 * _YEAR, allow_inf_nan=False)] | None = Field(
-        None, description="seconds; null for as long as the server allows"
+    expires_in: Annotated[float, Field(ge=60, le=100 * _YEAR, allow_inf_nan=False)] | None = Field(
+        None, description="seconds, at least 60; null for as long as the server allows"
     )
 
     @model_validator(mode="after")

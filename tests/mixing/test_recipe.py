@@ -12,6 +12,7 @@ from facemix.errors import RecipeInvalid
 from facemix.mixing.latents import unpack_latent
 from facemix.mixing.recipe import Edits, ModelIdentity, PhotoParent, Recipe, SampleParent, normalise_weights
 
+PLACED = {"left_eye": [40, 50], "right_eye": [80.5, 50], "mouth": [60, 90]}
 MODEL = ModelIdentity(name="tiny", weights="0123456789abcdef" * 4)
 
 weights = st.lists(st.floats(0, 1.7e308), min_size=2, max_size=8).filter(lambda values: any(values))
@@ -180,11 +181,26 @@ def test_weights_that_make_no_mix_are_refused(shares):
         (("model", "licence"), "mine", "model.licence"),
         (("parents",), [], "parents"),
         (("parents", 0, "kind"), "drawing", "parents.0"),
-        (("parents", 0, "sha256"), "A" * 64, "parents.0.photo.sha256"),
-        (("parents", 0, "face"), -1, "parents.0.photo.face"),
-        (("parents", 0, "number"), 1, "parents.0.photo.number"),
-        (("parents", 0, "weight"), "heavy", "parents.0.photo.weight"),
+        (("parents", 0, "sha256"), "A" * 64, "parents.0.sha256"),
+        (("parents", 0, "face"), -1, "parents.0.face"),
+        (("parents", 0, "number"), 1, "parents.0.number"),
+        (("parents", 0, "weight"), "heavy", "parents.0.weight"),
         (("parents", 0, "weight"), 0.1, "the weights sum to 0.6, not to 1"),
+        (("parents", 0, "weight"), 0.4999999, "the weights sum to 0.9999999, not to 1"),
+        (("parents", 0, "weight"), "0.5", "parents.0.weight"),
+        (("parents", 0, "weight"), True, "parents.0.weight"),
+        (("parents", 0, "face"), "0", "parents.0.face"),
+        (("parents", 0, "placed"), {**PLACED, "mouth": ["60", 90]}, "parents.0.placed.mouth.0"),
+        (("parents", 0), {"kind": "sample", "number": "5", "weight": 0.5}, "parents.0.number"),
+        (("parents", 0), {"kind": "sample", "sample": 5, "number": 5, "weight": 0.5}, "parents.0.sample"),
+        (("parents", 0), {"kind": "latent", "z": "AAAA", "origin": 5, "weight": 0.5}, "parents.0.origin"),
+        (("seed",), "5", "seed"),
+        (("seed",), True, "seed"),
+        (("seed",), 5.0, "seed"),
+        (("variation",), {"number": "1", "radius": 0.5}, "variation.number"),
+        (("variation",), {"number": 1, "radius": True}, "variation.radius"),
+        (("model", "latent_schema"), "1", "model.latent_schema"),
+        (("regions",), {"eyes": ["0.5", 0.5]}, "regions.eyes.0"),
     ],
 )
 def test_a_recipe_that_is_not_valid_is_refused_by_place(path, value, said):
@@ -197,7 +213,32 @@ def test_a_recipe_that_is_not_valid_is_refused_by_place(path, value, said):
     with pytest.raises(RecipeInvalid) as refused:
         Recipe.from_json(json.dumps(document))
     assert said in refused.value.message
+    assert refused.value.message.startswith(refused.value.where.removeprefix("recipe.").replace("recipe", "the recipe"))
     assert "docs/recipe.md" in refused.value.hint
+
+
+def test_where_says_the_place_in_the_recipe():
+    document = json.loads(recipe_of([0.5, 0.5]).to_json())
+    document["parents"][1]["weight"] = "0.5"
+    with pytest.raises(RecipeInvalid) as refused:
+        Recipe.from_json(json.dumps(document))
+    assert refused.value.where == "recipe.parents.1.weight"
+
+
+def test_a_face_that_was_placed_by_hand_is_number_0():
+    document = json.loads(recipe_of([0.5, 0.5]).to_json())
+    document["parents"][0]["placed"] = PLACED
+    assert Recipe.from_json(json.dumps(document)).parents[0].placed.mouth == (60, 90)
+    document["parents"][0]["face"] = 3
+    with pytest.raises(RecipeInvalid, match=r"parents\.0: a face that was placed by hand is the only one"):
+        Recipe.from_json(json.dumps(document))
+
+
+@given(values=weights)
+def test_weights_that_make_a_recipe_are_mixed_as_they_are(values):
+    shares = recipe_of(normalise_weights(values)).weights
+    nearly = (shares[0] * (1 - 9e-10), *shares[1:])
+    assert normalise_weights(recipe_of(nearly).weights) == nearly
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000])

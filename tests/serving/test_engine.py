@@ -5,9 +5,11 @@ import pytest
 import torch
 from tiny import TINY, tiny_checkpoint, tiny_vae
 
-from facemix.errors import CheckpointCorrupt, CheckpointMissing, InstallationError
+from facemix.errors import CheckpointCorrupt, CheckpointMissing, InstallationError, RecipeInvalid
 from facemix.imaging.arrays import to_pixels, to_tensor
 from facemix.mixing.prior import sample_noise
+from facemix.serving.backends.base import LATENT_LIMIT
+from facemix.serving.batcher import FAILED_IN_A_ROW
 from facemix.serving.engine import Engine, engine_from_settings
 from facemix.serving.tuning import cores
 from facemix.settings import Settings
@@ -150,3 +152,17 @@ def test_without_a_setting_the_newest_shipped_checkpoint_is_served(tmp_path, mon
     tiny_checkpoint(tmp_path / "z-oldest", name="oldest", created="2025-01-01T00:00:00+00:00")
     monkeypatch.setattr("facemix.serving.engine.resource_dir", lambda name: tmp_path)
     assert engine_from_settings(Settings(device="cpu")).identity.name == "newer"
+
+
+@pytest.mark.parametrize("value", [2e4, -2e4, float("nan"), float("inf")])
+def test_latents_far_out_are_refused_before_they_reach_the_thread(engine, value):
+    z = np.zeros((2, TINY.latent_size), np.float32)
+    z[1, 3] = value
+    thread = engine.batcher._thread
+    for _ in range(FAILED_IN_A_ROW):
+        with pytest.raises(RecipeInvalid, match="too far") as refused:
+            engine.submit_decode(z)
+        assert refused.value.where == "parents"
+    assert engine.batcher._failures == 0
+    assert engine.batcher._thread is thread
+    assert engine.decode(torch.full((1, TINY.latent_size), LATENT_LIMIT)).shape[0] == 1

@@ -390,6 +390,16 @@ def test_the_latent_of_a_composed_picture_is_that_of_the_picture(mixer):
     assert made.recipe == result.recipe
 
 
+def test_a_result_too_far_out_to_be_a_parent_is_refused(mixer):
+    far = np.full((2, TINY.latent_size), 1000, np.float32)
+    far[1, 1:] *= -1
+    parents = [LatentInput(z, f"parents.{index}") for index, z in enumerate(far)]
+    assert mixer.latent(parents).z.max() == 1000  # the mean lies between them
+    with pytest.raises(RecipeInvalid, match="too far") as refused:
+        mixer.latent(parents, Edits(interpolation="slerp"))  # their norm in one dimension
+    assert refused.value.where == "parents"
+
+
 def test_a_face_placed_by_hand_is_used_where_none_is_found(mixer):
     left_eye, right_eye, _, left_mouth, right_mouth = LANDMARKS.tolist()
     mouth = tuple((one + two) / 2 for one, two in zip(left_mouth, right_mouth, strict=True))

@@ -209,3 +209,17 @@ def test_batches_that_wait_hold_no_more_than_they_may():
         go.set()
         assert finished(client, first)["state"] == "done"
         assert finished(client, send(client, data))["state"] == "done"
+
+
+def test_a_batch_in_json_may_hold_more_values_than_a_mix_but_not_any_number():
+    item = {
+        "parents": [{"sample": number, "weight": 1} for number in range(2)],
+        "colour": [1, 0],
+        "prompt": ",".join("a" * 900),
+    }
+    with running(lambda: FakeMixer(attributes=fake_directions()), max_items=60) as client:
+        taken = client.post(BATCHES, json={"items": [item] * 40})
+        assert taken.status_code == 202, taken.text
+        refused = client.post(BATCHES, json={"items": [item] * 60})
+        assert (refused.status_code, refused.json()["code"]) == (422, "request_invalid")
+        assert "holds about" in refused.json()["detail"]

@@ -1,8 +1,10 @@
 """Recipes behind links: saved, opened, drawn again, used as parents, deleted."""
 
+import asyncio
 import base64
 import json
 import sqlite3
+import threading
 from contextlib import contextmanager
 
 import numpy as np
@@ -12,6 +14,7 @@ from web_client import CAT, OTHER, PHOTO, files, opened, running
 
 from facemix.settings import Settings
 from facemix.storage.database import Database
+from facemix.web import inputs
 from facemix.web.stores import Stores
 
 TOKEN = "X-Facemix-Delete-Token"
@@ -111,7 +114,7 @@ def test_a_link_lives_as_long_as_was_asked_for_and_allowed(tmp_path):
         assert save(client, {"sample": 1}, expires_in=60)["expires_at"] is not None
         answer = client.post("/api/v1/recipes", json={"parents": [{"sample": 1}], "expires_in": 3 * 86400})
         assert (answer.status_code, answer.json()["where"]) == (422, "expires_in")
-        for seconds in (0, -1, "60", 1e30):
+        for seconds in (0, -1, 59.9, "60", 1e30):
             body = {"parents": [{"sample": 1}], "expires_in": seconds}
             assert client.post("/api/v1/recipes", json=body).status_code == 422
     with storing(tmp_path, link_days=0) as client:
@@ -197,3 +200,18 @@ def test_addresses_are_those_that_the_operator_says(tmp_path):
         page = client.get(f"/r/{saved['id']}", headers={"Host": "evil.example"}).text
         assert "evil.example" not in page
         assert f"https://faces.example/mix/r/{saved['id']}/preview.png" in page
+
+
+def test_photographs_are_not_decoded_on_the_event_loop(store, monkeypatch):
+    seen = []
+    decode = inputs.decode_base64
+
+    def noted(text, **options):
+        seen.append(threading.current_thread())
+        with pytest.raises(RuntimeError, match="no running event loop"):
+            asyncio.get_running_loop()
+        return decode(text, **options)
+
+    monkeypatch.setattr(inputs, "decode_base64", noted)
+    save(store, {"image": base64.b64encode(PHOTO).decode()})
+    assert len(seen) == 1

@@ -1,4 +1,5 @@
 import base64
+import json
 
 import pytest
 from hypothesis import given
@@ -149,6 +150,16 @@ TWO = '{"sample": 1}, {"sample": 2}'
         ('{"parents": [' + TWO + '], "image_format": "image/gif"}', "image_format"),
         ('{"parents": [' + ",".join(['{"sample": 1}'] * 9) + "]}", "parents"),
         ("[" * 100_000, None),
+        ('{"parents": [' + TWO + '], "colour": [' + ",".join(["1"] * 33) + "]}", "colour"),
+        ('{"parents": [' + TWO + '], "regions": {"eyes": [' + ",".join(['""'] * 5000) + "]}}", "regions.eyes"),
+        ('{"parents": [' + TWO + '], "variation": {"number": "5", "radius": 1}}', "variation.number"),
+        ('{"parents": [' + TWO + '], "variation": {"number": 5, "radius": true}}', "variation.radius"),
+        ('{"parents": [{"image": "AAAA", "placed": {"left_eye": [1, "2"]}}]}', "parents.0"),
+        ('{"recipe": 5}', "recipe"),
+        ('{"recipe": null}', "recipe"),
+        ('{"recipe": "../../etc/passwd"}', "recipe"),
+        ('{"parents": [{"sample": 1}, {"recipe": "no id"}]}', "parents.1"),
+        ("{" + ",".join(f'"a{index}": 1' for index in range(5000)) + "}", None),
         ('{"a":' * 5000, None),
     ],
 )
@@ -157,6 +168,67 @@ def test_json_that_does_not_fit(body, where):
         mix_from_json(body.encode(), SETTINGS)
     assert caught.value.where == where
     assert len(caught.value.message) < 1000
+
+
+RECIPE = {
+    "model": {"name": "tiny", "weights": "ab" * 32, "latent_schema": 1},
+    "parents": [{"kind": "sample", "number": n, "weight": 0.5} for n in (1, 2)],
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"seed": "5"}, "seed"),
+        ({"seed": True}, "seed"),
+        ({"variation": {"number": "5", "radius": 0.5}}, "variation.number"),
+        ({"parents": [{"kind": "sample", "number": 1, "weight": "1"}]}, "parents.0.weight"),
+        ({"parents": [{"kind": "sample", "sample": 1, "number": 1, "weight": 1}]}, "parents.0.sample"),
+        ({"parents": [{"kind": "drawing", "weight": 1}]}, "parents.0"),
+        ({"parents": [{"kind": "sample", "number": 1, "weight": 0.9999999}]}, "parents"),
+    ],
+)
+def test_what_is_wrong_in_a_recipe_is_said_by_its_place(changes, where):
+    recipe = {**RECIPE, **changes}
+    asked = {
+        f"recipe.{where}": lambda: mix_from_json(json.dumps({"recipe": recipe}).encode(), SETTINGS),
+        f"parents.1.recipe.{where}": lambda: mix_from_json(
+            json.dumps({"parents": [{"sample": 1}, {"recipe": recipe}]}).encode(), SETTINGS
+        ),
+    }
+    for place, ask in asked.items():
+        with pytest.raises(RequestInvalid) as caught:
+            ask()
+        assert caught.value.where == place
+        assert caught.value.message.startswith(f"{place}: ")
+
+
+def test_a_recipe_or_a_mix_is_told_from_one_parse():
+    replay = mix_from_json(json.dumps({"recipe": RECIPE}).encode(), SETTINGS).replay
+    assert replay.recipe.weights == (0.5, 0.5)
+    assert mix_from_json(b'{"recipe": "kV0tW3qfX8mZ1aBc"}', SETTINGS).replay.recipe == "kV0tW3qfX8mZ1aBc"
+    inner = mix_from_json(json.dumps({"parents": [{"recipe": RECIPE}]}).encode(), SETTINGS)
+    assert inner.parents[0].recipe.weights == (0.5, 0.5)
+    with pytest.raises(RequestInvalid) as caught:
+        mix_from_json(json.dumps({"recipe": RECIPE, "parents": [{"sample": 1}]}).encode(), SETTINGS)
+    assert caught.value.where == "recipe"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"parents": [{"sample": 1}], "colour": [' + b'"",' * 30_000 + b"1]}",
+        b'{"x": [' + b"{}," * 30_000 + b"1]}",
+        b'{"recipe": [' + b"[]," * 30_000 + b"1]}",
+        b"[" * 30_001,
+    ],
+)
+def test_json_of_endless_values_is_refused_before_it_is_parsed(body, monkeypatch):
+    monkeypatch.setattr("facemix.web.inputs._MIX_OR_REPLAY", None)
+    monkeypatch.setattr("facemix.web.inputs.StripBody", None)
+    for read in (mix_from_json, strip_from_json):
+        with pytest.raises(RequestInvalid, match="holds about"):
+            read(body, SETTINGS)
 
 
 def test_an_empty_image_is_left_to_the_decoder_to_refuse():

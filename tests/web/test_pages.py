@@ -124,6 +124,34 @@ def test_the_studio_has_what_scripts_and_tests_hold_on_to(client):
     assert (form["method"], form["action"], form["enctype"]) == ("post", "/#result", "multipart/form-data")
     labelled = {a["for"] for tag, a in page.elements if tag == "label" and "for" in a}
     assert {"file-a", "file-b", "weight"} <= labelled
+    assert [a["data-slot"] for _, a in page.elements if "data-slot" in a] == list("abcdefgh")
+
+
+def test_ids_of_the_studio_are_unique_and_every_reference_finds_one(client):
+    page = Page(client.get("/", headers=HTML).text)
+    ids = [a["id"] for _, a in page.elements if "id" in a]
+    assert len(ids) == len(set(ids))
+    references = 0
+    for tag, attributes in page.elements:
+        for name in ("for", "aria-controls", "aria-labelledby", "aria-describedby", "popovertarget"):
+            for target in (attributes.get(name) or "").split():
+                assert target in ids, (tag, name, target)
+                references += 1
+        if tag == "use":
+            assert attributes["href"].removeprefix("#") in ids
+    assert references > 50
+
+
+def test_the_form_without_scripts_sends_the_two_faces_and_nothing_else(client):
+    """What the scripts add to the page, further places and panels among it, is no part of the form."""
+    text = client.get("/", headers=HTML).text
+    form = Page(text[text.index('<form id="studio"') : text.index("</form>")] + "</form>")
+    named = {a["name"] for tag, a in form.elements if tag in ("input", "select", "textarea") and "name" in a}
+    assert named == {f"{name}_{letter}" for letter in "ab" for name in ("face", "sample")} | {
+        "face_a_index",
+        "face_b_index",
+        "weight",
+    }
 
 
 def test_the_form_without_scripts_gives_the_mix(client):

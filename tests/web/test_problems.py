@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 
 from facemix.errors import (
@@ -19,7 +20,7 @@ from facemix.errors import (
     StorageUnavailable,
 )
 from facemix.web.openapi import error_classes
-from facemix.web.problems import clean_text, jsonable, problem_response
+from facemix.web.problems import clean_text, from_validation, jsonable, problem_response
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=40)
 ANY_VALUE = st.recursive(
@@ -61,6 +62,20 @@ def test_any_details_make_strict_json(value):
     response = problem_response(error, request())
     body = json.loads(response.body.decode("utf-8"), parse_constant=pytest.fail)
     assert body["status"] == response.status_code == 422
+
+
+class Given(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+@pytest.mark.parametrize(("count", "named"), [(3, 3), (50, 10), (2000, 0)])
+def test_the_first_values_that_do_not_fit_are_named(count, named):
+    with pytest.raises(ValidationError) as caught:
+        Given.model_validate(dict.fromkeys((f"a{index}" for index in range(count)), 1))
+    error = from_validation(caught.value)
+    assert [one["field"] for one in error.details.get("errors", [])] == [f"a{index}" for index in range(named)]
+    assert error.where == ("a0" if named else None)
+    assert error.message.startswith("a0: " if named else "2000 of its values")
 
 
 def test_jsonable_takes_numpy():
