@@ -121,13 +121,13 @@ export class Api {
   // Sends and returns the answer's body as a Blob; what comes too early or too often is sent again after the time that
   // the server names.
   // `onWait(seconds)` is called before each such wait, `onProgress({ sent, total })` while the body is sent.
-  async send(path, { method = "GET", accept = "application/json", headers = {}, onWait, onProgress, ...options } = {}) {
+  async send(path, { method = "GET", accept = "application/json", headers = {}, onWait, onProgress, tries = MOST_TRIES, ...options } = {}) {
     for (let attempt = 1; ; attempt += 1) {
       const send = onProgress ? byRequest : byFetch;
       const answer = await send(this.base + path, { method, headers: { Accept: accept, ...headers }, onProgress, ...options });
       if (answer.ok) return answer.blob;
       const seconds = Number(answer.retryAfter);
-      if (![429, 503].includes(answer.status) || !(seconds > 0) || attempt >= MOST_TRIES) throw answer.problem;
+      if (![429, 503].includes(answer.status) || !(seconds > 0) || attempt >= tries) throw answer.problem;
       onWait?.(Math.min(seconds, 30));
       await pause(Math.min(seconds, 30), options.signal);
     }

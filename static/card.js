@@ -43,6 +43,7 @@ export class Card {
     this.progress = find(".progress");
     this.progressText = find(".progress-text");
     this.bar = find("progress");
+    this.cancel = find(".cancel");
     this.row = find(".share-row");
     this.share = find(".share-field");
     this.lock = find(".lock");
@@ -65,7 +66,7 @@ export class Card {
     click(find(".pick"), on.pick);
     click(find(".place"), on.place);
     click(find(".remove"), on.remove);
-    click(find(".cancel"), on.cancel);
+    click(this.cancel, on.cancel);
     click(this.which, on.pick);
     click(this.lock, on.lock);
     this.on = on;
@@ -82,7 +83,27 @@ export class Card {
 
   // parent: of the state, or null; photo: behind it, or null; ticket: an upload for this place, or null;
   // count: how many parents there are.
-  draw({ parent, photo, ticket, count }) {
+  draw(cell) {
+    this.#keepFocus(() => this.#draw(cell));
+  }
+
+  // Where keyboard users go on after the control that they used has gone.
+  focus() {
+    const under = this.ticket !== null && this.ticket.problem === null;
+    if (under) this.cancel.focus();
+    else (this.parent === null ? this.input : this.more).focus();
+  }
+
+  // What has the focus may be hidden or removed by `act`.
+  #keepFocus(act) {
+    const inside = this.root.contains(document.activeElement);
+    act();
+    if (!inside || this.root.hidden) return;
+    const now = document.activeElement;
+    if (!this.root.contains(now) || !now.checkVisibility({ visibilityProperty: true })) this.focus();
+  }
+
+  #draw({ parent, photo, ticket, count }) {
     this.parent = parent;
     this.photo = photo;
     this.ticket = ticket;
@@ -109,11 +130,15 @@ export class Card {
     this.#drawShare();
     this.#drawLock();
     this.#drawGates();
-    this.drawTicket();
+    this.#drawTicket();
   }
 
   // What changes while a photo is under way.
   drawTicket() {
+    this.#keepFocus(() => this.#drawTicket());
+  }
+
+  #drawTicket() {
     const { ticket } = this;
     const under = ticket !== null && ticket.problem === null;
     this.progress.hidden = !under;

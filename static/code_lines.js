@@ -66,6 +66,17 @@ export function curlLine({ recipe, photos, url, portable }) {
   return [...asked, ...given, `-o ${outputBeside(photos)}`].join(" ");
 }
 
+// Weights with four decimals at most where, scaled to sum to 1 as the command does, they are the same.
+function short(weights) {
+  const scaled = (numbers) => {
+    const total = numbers.reduce((sum, number) => sum + number, 0);
+    return numbers.map((number) => number / total);
+  };
+  const rounded = weights.map((weight) => Number(weight.toFixed(4)));
+  const [exact, near] = [weights, rounded].map(scaled);
+  return exact.every((weight, index) => Math.abs(weight - near[index]) < 1e-9) ? rounded : weights;
+}
+
 export function cliLine({ recipe, photos, portable }) {
   const line = portable ? `facemix replay ${PORTABLE}` : mixLine(recipe, photos);
   return `${line} -o ${outputBeside(photos)}`;
@@ -77,10 +88,10 @@ function mixLine(recipe, photos) {
   const named = (parent) => (parent.kind === "sample" ? `sample:${parent.number}` : file.get(parent.sha256));
   const words = parents.map((parent) => quoted(named(parent)));
   const list = (numbers) => numbers.map(String).join(",");
-  words.push("--weights", list(parents.map(({ weight }) => weight)));
+  words.push("--weights", list(short(parents.map(({ weight }) => weight))));
   for (const [name, value] of Object.entries(recipe.attributes)) words.push("--set", quoted(`${name}=${value}`));
-  for (const [name, weights] of Object.entries(recipe.regions)) words.push("--region", quoted(`${name}=${list(weights)}`));
-  if (recipe.colour !== null) words.push("--colour", list(recipe.colour));
+  for (const [name, weights] of Object.entries(recipe.regions)) words.push("--region", quoted(`${name}=${list(short(weights))}`));
+  if (recipe.colour !== null) words.push("--colour", list(short(recipe.colour)));
   if (recipe.vividness !== 0) words.push("--vividness", String(recipe.vividness));
   if (recipe.interpolation !== "lerp") words.push("--interpolation", recipe.interpolation);
   if (recipe.variation !== null) words.push("--variation", `${recipe.variation.number}:${recipe.variation.radius}`);

@@ -28,17 +28,27 @@ class Recent extends Map {
     }
     return this;
   }
+
+  empty() {
+    this.forEach(this.drop);
+    this.clear();
+  }
 }
 
 export class Frames {
-  #strips = new Recent(MOST_STRIPS, ({ image }) => image.close());
+  #strips = new Recent(MOST_STRIPS, ({ images }) => images.forEach((image) => image.close()));
   #pictures = new Recent(MOST_PICTURES, ({ image }) => image.close());
 
   // answer: what POST /api/v1/strip sent for a state.
   async addStrip(state, answer) {
     const { frames, weights, recipe, notes = null } = answer; // each frame would have its own
-    const image = await createImageBitmap(blobOf(frames));
-    this.#strips.set(nameOf(state), { image, frames, weights, recipe, notes });
+    const { frame_width: width, frame_height: height, columns } = frames;
+    const sheet = await createImageBitmap(blobOf(frames));
+    // Cut apart: enlarged within their sheet, frames would be smoothed into their neighbours.
+    const images = await Promise.all(weights.map((_, index) =>
+      createImageBitmap(sheet, (index % columns) * width, Math.floor(index / columns) * height, width, height)));
+    sheet.close();
+    this.#strips.set(nameOf(state), { images, weights, recipe, notes });
   }
 
   // answer: what POST /api/v1/mix sent for a state.
@@ -52,22 +62,16 @@ export class Frames {
     return this.#stripOf(state) !== null;
   }
 
-  // The picture of a state, if it is here: { frame, blob or null, recipe, notes }.
+  // The picture of a state, if it is here: { image, blob or null, recipe, notes }.
   find(state) {
     const picture = this.#pictures.get(exactName(state));
-    if (picture) {
-      const { image, blob, recipe, notes } = picture;
-      return { frame: { image, x: 0, y: 0, width: image.width, height: image.height }, blob, recipe, notes };
-    }
+    if (picture) return picture;
     const strip = this.#stripOf(state);
-    return strip ? this.#cut(strip, state) : null;
+    return strip === null ? null : frameOf(strip, state.parents[1].weight);
   }
 
   clear() {
-    for (const kept of [this.#strips, this.#pictures]) {
-      for (const { image } of kept.values()) image.close();
-      kept.clear();
-    }
+    for (const kept of [this.#strips, this.#pictures]) kept.empty();
   }
 
   // A strip can be walked from either end.
@@ -78,25 +82,22 @@ export class Frames {
     const turned = this.#strips.get(nameOf(withOrder(state, [1, 0])));
     return turned ? { ...turned, turned: true } : null;
   }
+}
 
-  #cut({ image, frames, weights, recipe, notes, turned }, state) {
-    const share = state.parents[1].weight;
-    const ofSecond = turned ? 1 - share : share;
-    let nearest = 0;
-    weights.forEach((weight, index) => {
-      if (Math.abs(weight - ofSecond) < Math.abs(weights[nearest] - ofSecond)) nearest = index;
-    });
-    const { frame_width: width, frame_height: height, columns } = frames;
-    const x = (nearest % columns) * width;
-    const y = Math.floor(nearest / columns) * height;
-    const parents = recipe.parents.map((parent, index) => ({ ...parent, weight: index === 0 ? 1 - ofSecond : ofSecond }));
-    return {
-      frame: { image, x, y, width, height },
-      blob: null,
-      recipe: { ...recipe, ...turnedLists(recipe, turned), parents: turned ? parents.reverse() : parents },
-      notes,
-    };
-  }
+// The frame nearest to a share of the second face.
+function frameOf({ images, weights, recipe, notes, turned }, share) {
+  const ofSecond = turned ? 1 - share : share;
+  let nearest = 0;
+  weights.forEach((weight, index) => {
+    if (Math.abs(weight - ofSecond) < Math.abs(weights[nearest] - ofSecond)) nearest = index;
+  });
+  const parents = recipe.parents.map((parent, index) => ({ ...parent, weight: index === 0 ? 1 - ofSecond : ofSecond }));
+  return {
+    image: images[nearest],
+    blob: null,
+    recipe: { ...recipe, ...turnedLists(recipe, turned), parents: turned ? parents.reverse() : parents },
+    notes,
+  };
 }
 
 // The lists with one weight per parent, in the parents' order.

@@ -1,6 +1,19 @@
 // The steps of this session: undo, redo, and a strip of small pictures that lead back.
 
+import { LETTERS } from "./state.js";
 import { steps, text } from "./strings.js";
+
+// Every entry with its place, and `newest`: which of its parents came last.
+function withNewest(entries) {
+  let key = null;
+  let before = new Set();
+  return entries.map((entry, place) => {
+    const keys = entry.state.parents.map((parent) => parent.key);
+    key = keys.findLast((one) => !before.has(one)) ?? (keys.includes(key) ? key : keys.at(-1));
+    before = new Set(keys);
+    return { ...entry, place, newest: keys.indexOf(key) };
+  });
+}
 
 export class History {
   constructor({ store, say }) {
@@ -39,7 +52,7 @@ export class History {
     this.#able(this.redoButton, this.store.canRedo, this.undoButton);
     this.root.hidden = entries.length < 2;
     // The empty page at the beginning is not worth a picture.
-    const shown = entries.map((entry, place) => ({ ...entry, place })).filter(({ state }) => state.parents.length > 0);
+    const shown = withNewest(entries).filter(({ state }) => state.parents.length > 0);
     while (this.row.childElementCount > shown.length) this.row.lastElementChild.remove();
     while (this.row.childElementCount < shown.length) this.row.append(this.#item());
     shown.forEach((entry, at) => this.#draw(this.row.children[at].firstElementChild, entry, entry.place === index));
@@ -60,14 +73,19 @@ export class History {
     button.type = "button";
     const image = document.createElement("img");
     image.alt = "";
-    button.append(image);
+    const letter = document.createElement("span");
+    letter.setAttribute("aria-hidden", "true");
+    button.append(image, letter);
     item.append(button);
     return item;
   }
 
-  #draw(button, { label, state, thumb, place }, current) {
-    const source = thumb ?? state.parents[0].thumb;
-    const image = button.firstElementChild;
+  #draw(button, { label, state, thumb, place, newest }, current) {
+    const source = thumb ?? state.parents[newest].thumb;
+    const [image, letter] = button.children;
+    letter.hidden = thumb !== null;
+    letter.textContent = LETTERS[newest];
+    letter.className = `letter letter-${LETTERS[newest].toLowerCase()}`;
     if (image.getAttribute("src") !== source) image.src = source;
     button.dataset.entry = String(place);
     button.classList.toggle("unmixed", thumb === null);

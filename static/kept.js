@@ -63,10 +63,6 @@ export const kept = {
     return write([entry, ...kept.list().filter((other) => other.id !== id)].slice(0, MOST));
   },
 
-  rename(id, name) {
-    return write(kept.list().map((entry) => (entry.id === id ? { ...entry, name: name.slice(0, LONGEST_NAME) } : entry)));
-  },
-
   remove(id) {
     return write(kept.list().filter((entry) => entry.id !== id));
   },

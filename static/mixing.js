@@ -7,16 +7,19 @@
 //                              posts that body; a face that the server no longer keeps is uploaded again first.
 //                              headers may be a function of the body that is sent
 //   mixing.ready               whether the state can be mixed
+//   mixing.editable            whether there is a face that something can be done to
 //   mixing.recipe, mixing.last the recipe of the last picture; the detail of the last "result"
 // Events:
-//   "frame"   { frame, jump }  what is to be drawn; frame is null when there is nothing
+//   "frame"   { image, jump }  what is to be drawn, an ImageBitmap or null; whether it shows other faces than before
 //   "result"  { image: blob URL, recipe, notes, pending: false } once the state rests (also on the store)
+//   "strip"   {}               the slider can move without requests now
 //   "busy"    { message }      what is waited for, or null
 //   "problem" { problem }      why there is no picture, or null
 
 import { isAbort } from "./api.js";
+import { Asking, edited, mixable } from "./asking.js";
 import { Frames } from "./frames.js";
-import { NO_EDITS, sameFaces } from "./state.js";
+import { sameFaces } from "./state.js";
 import { text } from "./strings.js";
 
 const PACE_MS = 70; // from one request to the next: a long drag stays within what a server lets one address ask for
@@ -25,6 +28,7 @@ const STRIP_MS = 700; // after an edit: the strip is fetched, too
 const KEPT_URLS = 12;
 
 export class Mixing extends EventTarget {
+  #asking;
   #frames = new Frames();
   #running = null; // { controller, state, strip: whether it asks for one }
   #wanted = null; // what is asked for next: { state, strip }
@@ -38,8 +42,7 @@ export class Mixing extends EventTarget {
   constructor(store, api, photos) {
     super();
     this.store = store;
-    this.api = api;
-    this.photos = photos;
+    this.#asking = new Asking(api, photos);
     this.last = null;
     store.addEventListener("change", ({ detail }) => this.#changed(detail));
   }
@@ -48,29 +51,25 @@ export class Mixing extends EventTarget {
     return mixable(this.store.state);
   }
 
+  get editable() {
+    return this.store.state.parents.length > 0;
+  }
+
   get recipe() {
     return this.last?.recipe ?? null;
   }
 
   body(state = this.store.state, extra = {}) {
-    return {
-      parents: state.parents.map((parent) => ({ ...this.#source(parent), weight: parent.weight })),
-      ...edited(state),
-      ...extra,
-    };
+    return { ...this.#asking.body(state), ...extra };
   }
 
-  async ask(path, { state = this.store.state, extra = {}, headers = {}, ...options } = {}) {
-    const send = () => {
-      const body = this.body(state, extra);
-      return this.api.json(path, body, { ...options, headers: typeof headers === "function" ? headers(body) : headers });
-    };
-    return this.#renewing(state, send, options);
+  async ask(path, { state = this.store.state, extra = {}, ...options } = {}) {
+    return this.#asking.post(path, state, () => this.body(state, extra), options);
   }
 
   // Asks again for the present state.
   retry() {
-    this.#want(this.store.state, this.store.state.parents.length === 2);
+    this.#want(this.store.state, false);
   }
 
   // Draws a share of the second face without making it the state, while a strip is here.
@@ -79,7 +78,7 @@ export class Mixing extends EventTarget {
     const [first, second] = state.parents;
     const at = { ...state, parents: [{ ...first, weight: 1 - share }, { ...second, weight: share }] };
     const found = this.#frames.find(at);
-    if (found) this.#tell("frame", { frame: found.frame, jump: false });
+    if (found) this.#tell("frame", { image: found.image, jump: false });
   }
 
   get hasStrip() {
@@ -99,8 +98,9 @@ export class Mixing extends EventTarget {
     if (!faces) this.#stop();
     this.#tell("problem", { problem: null });
     if (!mixable(state)) {
+      this.#stop();
       this.last = null;
-      this.#tell("frame", { frame: null, jump: false });
+      this.#tell("frame", { image: null, jump: false });
       return;
     }
     const found = this.#frames.find(state);
@@ -110,7 +110,8 @@ export class Mixing extends EventTarget {
       return;
     }
     if (!faces) this.last = null;
-    const strip = state.parents.length === 2 && !faces;
+    // A strip of edited faces takes long: a single picture first.
+    const strip = state.parents.length === 2 && !faces && Object.keys(edited(state)).length === 0;
     if (this.#running?.strip) {
       if (this.#running.state.edits === state.edits) return; // it will hold this share, too
       this.#stop();
@@ -166,16 +167,14 @@ export class Mixing extends EventTarget {
     else this.#tell("busy", { message: null });
   }
 
-  async #fetch(state, strip, { onRenew, ...options }) {
+  async #fetch(state, strip, options) {
     if (strip) {
-      const parents = () => state.parents.map((parent) => this.#source(parent));
-      const send = () => this.api.json("/api/v1/strip", { parents: parents(), ...edited(state) }, options);
-      await this.#frames.addStrip(state, await this.#renewing(state, send, options, onRenew));
+      const body = () => this.#asking.pair(state);
+      await this.#frames.addStrip(state, await this.#asking.post("/api/v1/strip", state, body, options));
     } else {
-      const send = () => this.api.json("/api/v1/mix", this.body(state), options);
-      await this.#frames.addPicture(state, await this.#renewing(state, send, options, onRenew));
+      await this.#frames.addPicture(state, await this.ask("/api/v1/mix", { state, ...options }));
     }
-    options.signal?.throwIfAborted();
+    options.signal.throwIfAborted();
   }
 
   #arrived(state) {
@@ -186,18 +185,17 @@ export class Mixing extends EventTarget {
       this.#show(now, found, this.last === null);
     } else {
       // Not the newest any more, but newer than what is drawn.
-      this.#tell("frame", { frame: this.#frames.find(state).frame, jump: false });
+      this.#tell("frame", { image: this.#frames.find(state).image, jump: false });
     }
   }
 
   #failed(problem) {
     if (isAbort(problem) || this.#wanted !== null) return;
-    if (this.last === null) this.#tell("frame", { frame: null, jump: false });
     this.#tell("problem", { problem });
   }
 
   #show(state, found, jump) {
-    this.#tell("frame", { frame: found.frame, jump });
+    this.#tell("frame", { image: found.image, jump });
     clearTimeout(this.#resting);
     this.#resting = setTimeout(() => this.#rest(state, found), REST_MS);
     if (state.parents.length === 2 && !this.#frames.hasStrip(state)) {
@@ -206,8 +204,8 @@ export class Mixing extends EventTarget {
     }
   }
 
-  async #rest(state, { frame, blob, recipe, notes }) {
-    const picture = blob ?? await pngOf(frame);
+  async #rest(state, { image: drawn, blob, recipe, notes }) {
+    const picture = blob ?? await pngOf(drawn);
     if (this.store.state !== state) return;
     const image = URL.createObjectURL(picture);
     this.#urls.push(image);
@@ -222,40 +220,9 @@ export class Mixing extends EventTarget {
     const ahead = new AbortController();
     this.#ahead = ahead;
     try {
-      await this.#fetch(state, true, { signal: ahead.signal });
+      await this.#fetch(state, true, { signal: ahead.signal, tries: 1 });
+      this.#tell("strip", {});
     } catch { /* the next step asks for a single picture */ }
-  }
-
-  // Runs `send`; where it fails since faces are gone, sends their photos again and repeats it.
-  async #renewing(state, send, options, onRenew) {
-    try {
-      return await send();
-    } catch (error) {
-      const gone = error.code === "face_gone" ? this.#gone(state, error) : [];
-      if (gone.length === 0) throw error;
-      onRenew?.();
-      const { signal, onWait } = options;
-      await Promise.all(gone.map((parent) => this.photos.renew(parent, { signal, onWait })));
-      return send();
-    }
-  }
-
-  // Which photos to send again: where one id has expired the others are as old, so all of them that are known.
-  #gone({ parents }) {
-    const photos = new Map();
-    for (const parent of parents) {
-      const photo = parent.kind === "photo" ? this.photos.of(parent.key) : null;
-      if (photo !== null) photos.set(photo, parent);
-    }
-    return [...photos.values()];
-  }
-
-  // How a request names a parent.
-  #source(parent) {
-    if (parent.kind === "photo") return { face_id: this.photos.idOf(parent) };
-    if (parent.kind === "sample") return { sample: parent.sample };
-    if (parent.kind === "latent") return { latent: parent.latent };
-    return { recipe: parent.saved };
   }
 
   #tell(name, detail) {
@@ -263,20 +230,9 @@ export class Mixing extends EventTarget {
   }
 }
 
-// Two faces and more, or one that something is done to.
-function mixable(state) {
-  return state.parents.length > 1 || (state.parents.length === 1 && Object.keys(edited(state)).length > 0);
-}
-
-// The edits that do something.
-function edited({ edits }) {
-  const differs = ([name, value]) => JSON.stringify(value) !== JSON.stringify(NO_EDITS[name]);
-  return Object.fromEntries(Object.entries(edits).filter(differs));
-}
-
-function pngOf({ image, x, y, width, height }) {
+function pngOf(image) {
   const canvas = document.createElement("canvas");
-  Object.assign(canvas, { width, height });
-  canvas.getContext("2d").drawImage(image, x, y, width, height, 0, 0, width, height);
+  [canvas.width, canvas.height] = [image.width, image.height];
+  canvas.getContext("2d").drawImage(image, 0, 0);
   return new Promise((resolve) => { canvas.toBlob(resolve, "image/png"); });
 }

@@ -17,14 +17,45 @@ export async function openFromAddress({ api, store, say, tell, take }) {
   const saved = asked.getAll("parent").filter((id) => WELL_FORMED.test(id)).slice(0, store.most);
   try {
     if (recipe !== null) await open(recipe, { api, store, say });
-    else if (saved.length > 0) adopt(saved, { api, store });
+    else if (saved.length > 0) await adopt(saved, { api, store, say });
     else if (picture !== null) take([await fetched(picture, { api, say })]);
   } catch (error) {
     tell(error);
+    if (error.saved) offer(error.saved, { api, store, say, tell, take });
   }
 }
 
-function adopt(ids, { api, store }) {
+// What can be done with a saved recipe of another model: look at its page, or take its picture.
+function offer(id, { api, store, say, tell, take }) {
+  const line = document.getElementById("offer");
+  const [page, use] = line.children;
+  const hide = () => { line.hidden = true; };
+  page.href = `${api.base}/r/${id}`;
+  use.addEventListener("click", async () => {
+    document.getElementById("file-a").focus();
+    hide();
+    try {
+      take([await fetched(id, { api, say })]);
+    } catch (error) {
+      tell(error);
+    }
+  });
+  store.addEventListener("change", hide);
+  line.hidden = false;
+}
+
+// What is kept of a recipe, if the present model can mix it.
+async function mixable(id, api) {
+  const found = await api.get(`/api/v1/recipes/${id}`);
+  if (found.available === false) {
+    throw Object.assign(new Problem(problems.modelGone(found.recipe.model.name)), { saved: id });
+  }
+  return found;
+}
+
+async function adopt(ids, { api, store, say }) {
+  say(text.opening);
+  await Promise.all(ids.map((id) => mixable(id, api)));
   const parents = ids.map((id) => makeParent({ kind: "saved", saved: id, name: text.saved, thumb: pictureOf(api, id) }));
   store.update((state) => parents.reduce((next, parent) => withParent(next, parent), state), { label: steps.added(LETTERS[0]) });
 }
@@ -39,8 +70,7 @@ async function fetched(id, { api, say }) {
 async function open(id, { api, store, say }) {
   if (!WELL_FORMED.test(id)) throw new Problem(problems.noRecipe);
   say(text.opening);
-  const { recipe, available } = await api.get(`/api/v1/recipes/${id}`);
-  if (available === false) throw new Problem(problems.modelGone(recipe.model.name));
+  const { recipe } = await mixable(id, api);
   if (recipe.parents.length > store.most) throw new Problem(problems.tooMany(recipe.parents.length, store.most));
   const parents = await Promise.all(recipe.parents.map((parent, index) => parentOf(parent, LETTERS[index], recipe, api)));
   const edits = Object.fromEntries(Object.keys(NO_EDITS).map((name) => [name, recipe[name] ?? NO_EDITS[name]]));

@@ -1,7 +1,7 @@
 // Three faces and more: a polygon with a face at each corner and a handle between them.
 
 import { corners, inside, pointOf, reach, weightsInReach } from "./pad_geometry.js";
-import { LETTERS, weightsOf, withWeights } from "./state.js";
+import { LETTERS, weightsOf, withRounded, withWeights } from "./state.js";
 import { pad, percent, steps, text } from "./strings.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -112,15 +112,16 @@ export class Pad {
     }));
   }
 
-  // Moves the handle as near to a point as the locks allow.
-  #move(point) {
+  // Moves the handle as near to a point as the locks allow. What is dragged means no more than four decimals.
+  #move(point, set = withRounded) {
     const { parents } = this.store.state;
     const locked = parents.map((parent) => parent.locked);
     const weights = weightsInReach(this.#corners, weightsOf(this.store.state), locked, point);
     const open = reach(this.#corners, weightsOf(this.store.state), locked).polygon;
     this.#point = open.length > 0 ? inside(open, point) : this.#point;
-    this.#made = weights;
-    this.store.update((state) => withWeights(state, weights), { label: steps.weights, coalesce: "pad" });
+    const next = set(this.store.state, weights);
+    this.#made = weightsOf(next);
+    this.store.update(() => next, { label: steps.weights, coalesce: "pad" });
   }
 
   #key(event) {
@@ -133,7 +134,7 @@ export class Pad {
       this.#move(this.#point.map((value, axis) => value + step[axis] * size));
     } else if (key === "Home") {
       const even = this.#corners.map(() => 1 / this.#corners.length);
-      this.#move(pointOf(this.#corners, even));
+      this.#move(pointOf(this.#corners, even), withWeights);
     } else if (corner && key !== " ") {
       this.#jump(corner);
     } else {

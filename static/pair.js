@@ -24,7 +24,7 @@ export class Pair {
     this.swapButton.addEventListener("click", () => this.swap());
     this.playButton.addEventListener("click", () => this.toggle());
     store.addEventListener("change", () => this.draw());
-    mixing.addEventListener("frame", () => this.draw());
+    for (const name of ["frame", "strip"]) mixing.addEventListener(name, () => this.draw());
     this.draw();
   }
 

@@ -2,7 +2,7 @@
 
 import { attributesOf } from "./panel_catalogue.js";
 import { Notes } from "./panel_notes.js";
-import { dial, randomNumber, Trouble, whenShown } from "./panel_parts.js";
+import { dial, offer, randomNumber, Trouble, whenShown } from "./panel_parts.js";
 import { Words } from "./panel_words.js";
 import { NO_EDITS, withEdits } from "./state.js";
 import { adjust, percentOf } from "./strings_panels.js";
@@ -100,31 +100,34 @@ export function init({ root, store, mixing, api, say }) {
   });
 
   resetAll.addEventListener("click", () => {
+    if (Object.keys(store.state.edits.attributes).length === 0) return;
     store.update((state) => withEdits(state, { attributes: {} }), { label: adjust.resetAll });
     say(adjust.allReset);
   });
+  resetAll.addEventListener("blur", () => queueMicrotask(refresh));
   again.addEventListener("click", load);
 
   function refresh() {
     const { attributes, vividness: vivid, interpolation, seed: sown } = store.state.edits;
-    const ready = mixing.ready;
+    const { editable } = mixing;
+    const several = store.state.parents.length > 1;
     for (const [name, one] of dials) {
       const value = attributes[name] ?? 0;
-      one.dial.show(value, adjust.words(one.attribute, value));
+      one.dial.show(value, adjust.words(one.attribute, value), adjust.measured(one.attribute, value));
     }
-    find("attributes").disabled = !ready;
+    find("attributes").disabled = !editable;
     if (count === 0) find("attributes-text").textContent = adjust.noDirections;
-    else if (count !== null) find("attributes-text").textContent = ready ? "" : adjust.needFaces;
-    vocabulary.enable(count > 0 && ready);
-    resetAll.disabled = Object.keys(attributes).length === 0;
+    else if (count !== null) find("attributes-text").textContent = editable ? "" : adjust.needFace;
+    vocabulary.enable(count > 0 && editable);
+    offer(resetAll, Object.keys(attributes).length > 0);
     for (const path of paths) {
       path.checked = path.value === interpolation;
-      path.disabled = !ready;
+      path.disabled = !several;
     }
     const straight = interpolation === NO_EDITS.interpolation;
     vividness.show(vivid, vivid > 0 ? percentOf(vivid) : "");
-    vividness.input.disabled = !ready || !straight;
-    find("vividness-text").textContent = straight ? adjust.vividnessText : adjust.roundText;
+    vividness.input.disabled = !several || !straight;
+    find("vividness-text").textContent = several ? adjust.vividnessText[interpolation] : adjust.needTwo;
     if (document.activeElement !== seed) seed.value = String(sown);
   }
 

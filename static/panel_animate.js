@@ -126,7 +126,7 @@ export function init({ root, store, mixing, api, say }) {
     const count = stops.states.length;
     const ready = mixing.ready;
     find("stop-add").disabled = !ready;
-    quick.disabled = !ready;
+    quick.disabled = store.state.parents.length < 2;
     const letters = [...LETTERS].slice(0, store.state.parents.length);
     quick.textContent = words.fromTo(letters[0] ?? "A", letters.at(-1) && letters.length > 1 ? letters.at(-1) : "B");
     make.disabled = count < 2;

@@ -2,6 +2,7 @@
 
 import { attributesOf } from "./panel_catalogue.js";
 import { initGrid, initVariations } from "./panel_grids.js";
+import { initKept } from "./panel_kept.js";
 import { el, randomNumber, whenShown } from "./panel_parts.js";
 import { roving } from "./panel_sheet.js";
 import { EMPTY, LETTERS, makeParent, withEdits, withParent, withRandomWeights, weightsOf } from "./state.js";
@@ -85,6 +86,7 @@ export function init({ root, store, mixing, api, say }) {
 
   // --- all of it ---
 
+  initKept({ root, store, api, say });
   initVariations({ root, store, mixing, say });
   initGrid({ root, store, mixing, say });
   store.addEventListener("change", ({ detail: { state, before } }) => {

@@ -106,8 +106,8 @@ export function initVariations({ root, store, mixing, say }) {
   });
   function refresh() {
     const { variation } = store.state.edits;
-    find("variations").disabled = !mixing.ready;
-    find("variations-text").textContent = mixing.ready ? "" : explore.needs.variations;
+    find("variations").disabled = !mixing.editable;
+    find("variations-text").textContent = mixing.editable ? "" : explore.needs.variations;
     find("variation-now").hidden = variation === null;
     if (variation === null) return;
     find("variation-name").textContent = explore.variationOf(variation.number, variation.radius);

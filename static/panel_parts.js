@@ -43,8 +43,8 @@ export const newId = (name) => `${name}-${(ids += 1)}`;
 
 // A slider in a row: its title, its value in words, a button that resets it, and what lies at its ends.
 //
-// origin: the value from which the track is filled. Returns { row, input, show(value, words) }; `show` also tells
-// whether there is anything to reset.
+// origin: the value from which the track is filled. Returns { row, input, show(value, words, measured) }; `show` also
+// tells whether there is anything to reset, and `measured` is told to whoever points at the words.
 export function dial({
   id = newId("dial"), title, head = title, min, max, step, origin = min, ends = null, onInput, onReset = null,
 }) {
@@ -64,22 +64,29 @@ export function dial({
   }
   const part = (value) => `${((value - min) / (max - min)) * 100}%`;
   // Hidden without leaving its place, so that nothing moves; one that has the focus stays as long as it has it.
-  const offer = () => {
+  const offerReset = () => {
     reset?.classList.toggle("unneeded", Number(input.value) === origin && reset !== document.activeElement);
   };
-  reset?.addEventListener("blur", () => queueMicrotask(offer));
+  reset?.addEventListener("blur", () => queueMicrotask(offerReset));
   return {
     row,
     input,
-    show(value, words) {
+    show(value, words, measured = "") {
       input.value = String(value);
       input.style.setProperty("--from", part(Math.min(value, origin)));
       input.style.setProperty("--to", part(Math.max(value, origin)));
       input.setAttribute("aria-valuetext", words || parts.unchanged);
       output.textContent = words;
-      offer();
+      if (measured) output.title = measured;
+      else output.removeAttribute("title");
+      offerReset();
     },
   };
+}
+
+// Disables a button that has nothing to do, but not under the focus, which would be lost: that waits until it leaves.
+export function offer(control, useful) {
+  control.disabled = !useful && control !== document.activeElement;
 }
 
 // A problem where it belongs; empty while there is none.

@@ -2,12 +2,12 @@
 
 import { FaceMap } from "./panel_face_map.js";
 import { decoded } from "./panel_masks.js";
-import { el, Trouble, whenShown } from "./panel_parts.js";
+import { el, offer, Trouble, whenShown } from "./panel_parts.js";
 import { Shares } from "./panel_shares.js";
 import { LETTERS, withEdits, withWeights } from "./state.js";
 import { regions as words } from "./strings_panels.js";
 
-export function init({ root, store, mixing, api, say }) {
+export function init({ root, store, api, say }) {
   const find = (id) => root.querySelector(`#${id}`);
   const again = find("regions-again");
   const trouble = new Trouble(find("regions-message"));
@@ -37,7 +37,9 @@ export function init({ root, store, mixing, api, say }) {
       { label: words.colour, coalesce: dragged ? "colour" : null }),
   });
 
+  find("regions-reset").addEventListener("blur", () => queueMicrotask(refresh));
   find("regions-reset").addEventListener("click", () => {
+    if (Object.keys(store.state.edits.regions).length === 0) return;
     store.update((state) => withEdits(state, { regions: {} }), { label: words.allStep });
     say(words.allReset);
   });
@@ -58,7 +60,7 @@ export function init({ root, store, mixing, api, say }) {
 
   function refresh() {
     if (root.hidden) return;
-    const { ready } = mixing;
+    const ready = store.state.parents.length > 1; // with one face every part follows it
     const { regions: own, colour: tint } = store.state.edits;
     const usable = map.loaded && ready;
     map.show({ own: ready ? own : {}, letters: letters(), chosen: ready ? chosen : null, usable });
@@ -68,7 +70,7 @@ export function init({ root, store, mixing, api, say }) {
     find("region-title").textContent = chosen === null ? words.choose : map.titleOf(chosen);
     find("region-shares").hidden = chosen === null || !ready;
     find("colour-shares").hidden = !ready;
-    find("regions-reset").disabled = Object.keys(own).length === 0;
+    offer(find("regions-reset"), Object.keys(own).length > 0);
     if (!ready) return;
     if (chosen !== null) region.show(own[chosen] ?? null, map.titleOf(chosen));
     colour.show(tint);

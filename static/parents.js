@@ -2,27 +2,17 @@
 
 import { isAbort, Problem } from "./api.js";
 import { Card } from "./card.js";
+import { Targets } from "./targets.js";
+import { arrange, Ticket } from "./tickets.js";
 import {
   indexOf, LETTERS, makeParent, withLock, withoutParent, withParent, withReplaced, withWeight,
 } from "./state.js";
 import { problems, steps, text } from "./strings.js";
 
-// An upload: the place it is for, and the parent that it replaces (its key), if any.
-class Ticket {
-  constructor(file, placed, cell, key) {
-    Object.assign(this, { file, placed, cell, key });
-    this.controller = new AbortController();
-    this.says = text.waitingToSend;
-    this.share = 0; // of the bytes; null while it is not known
-    this.problem = null;
-    this.photo = null; // what was found, where no face of it can be mixed
-    this.placeable = false; // whether eyes and mouth may be placed by hand
-  }
-}
-
 export class Parents {
   #cards;
   #tickets = [];
+  #left = 0; // photos for which there was no place, and of which nothing has been said yet
   #lone = null; // key of the only parent, where it stands in the second place
 
   // picker, placer: the two dialogs.
@@ -30,7 +20,7 @@ export class Parents {
     Object.assign(this, { store, photos, api, say, report, picker, placer });
     const on = {
       take: (card, files) => this.#takeAt(card, files),
-      cancel: (card) => this.#cancel(card.ticket),
+      cancel: (card) => this.#cancel(card),
       dismiss: (card) => this.#dismiss(card),
       remove: (card) => this.#remove(card),
       pick: (card) => this.#pick(card),
@@ -41,7 +31,7 @@ export class Parents {
       refuseDrop: (card) => this.#refuse(card, new Problem(problems.noPicture)),
     };
     this.#cards = [...document.querySelectorAll("[data-slot]")].slice(0, store.most).map((root) => new Card(root, on));
-    this.targets = [...document.querySelectorAll("[name=target]")];
+    this.targets = new Targets();
     this.add = document.getElementById("add");
     this.more = document.getElementById("file-more");
     this.more.addEventListener("change", () => {
@@ -58,25 +48,8 @@ export class Parents {
 
   // --- what is where ---
 
-  // One per place: { parent, ticket }, both null where it is free.
   #cells() {
-    const cells = this.#cards.map(() => ({ parent: null, ticket: null }));
-    const { parents } = this.store.state;
-    const second = parents.length === 1 && parents[0].key === this.#lone ? 1 : 0;
-    parents.forEach((parent, index) => { if (cells[index + second]) cells[index + second].parent = parent; });
-    for (const ticket of this.#tickets) {
-      let cell = cells.findIndex(({ parent }) => parent !== null && parent.key === ticket.key);
-      if (cell < 0) {
-        ticket.key = null; // what it was to replace has gone
-        const free = ({ parent, ticket: other }) => parent === null && other === null;
-        // A gap is left between the first two places only.
-        cell = ticket.cell < 2 && free(cells[ticket.cell]) ? ticket.cell : cells.findIndex(free);
-      }
-      if (cell < 0) continue;
-      ticket.cell = cell;
-      cells[cell].ticket = ticket;
-    }
-    return cells;
+    return arrange(this.#cards.length, this.store.state.parents, this.#lone, this.#tickets);
   }
 
   #free() {
@@ -87,9 +60,14 @@ export class Parents {
     return this.#free() < 0;
   }
 
-  // What the next face will be called.
+  // What the next face will be called: a photo that was refused keeps no letter.
   get nextLetter() {
-    return LETTERS[Math.max(this.#free(), 0)];
+    return LETTERS[Math.max(this.#cells().findIndex(({ parent }) => parent === null), 0)];
+  }
+
+  // What the only face is called.
+  get onlyLetter() {
+    return LETTERS[this.#cells().findIndex(({ parent }) => parent !== null)];
   }
 
   get busy() {
@@ -102,12 +80,18 @@ export class Parents {
   take(files) {
     for (const file of files) {
       const cell = this.#free();
-      if (cell < 0) {
-        this.say(text.full);
-        return;
-      }
-      this.#send(new Ticket(file, null, cell, null));
+      if (cell < 0) this.#left += 1;
+      else this.#send(new Ticket(file, null, cell, null));
     }
+    if (!this.busy && this.#left > 0) this.say(this.withLeft(text.full(this.store.most)));
+  }
+
+  // A message, and how many photos were not taken once no other is under way.
+  withLeft(message) {
+    if (this.busy || this.#left === 0) return message;
+    const left = text.notTaken(this.#left, this.store.most);
+    this.#left = 0;
+    return `${message} ${left}`;
   }
 
   // The first file for a card, the others for free places.
@@ -119,11 +103,11 @@ export class Parents {
 
   // What is pasted or taken by the camera: for the next free place, or for the one that is aimed at.
   takeNext(files) {
-    if (this.full) this.#takeAt(this.#cards[this.#aimed()], files);
+    if (this.full) this.#takeAt(this.#cards[this.targets.aimed], files);
     else this.take(files);
   }
 
-  takeSample(number, cell = this.#aimed()) {
+  takeSample(number, cell = this.targets.aimed) {
     const seed = this.store.state.edits.seed;
     const parent = makeParent({
       kind: "sample", sample: number, name: text.sample(number + 1), thumb: this.api.sampleUrl(number, seed),
@@ -167,13 +151,19 @@ export class Parents {
       this.photos.release(photo);
       return;
     }
+    const { cell, key } = ticket;
+    if (key === null && this.store.state.parents.length >= this.store.most) { // all places were taken meanwhile, by undo
+      this.#drop(ticket);
+      this.photos.release(photo);
+      this.say(text.full(this.store.most));
+      return;
+    }
     const usable = photo.faces.findIndex(({ id, refusal }) => id !== null && refusal === null);
     if (usable < 0) {
       ticket.photo = photo;
       this.#failed(ticket, new Problem(photo.faces[0].refusal));
       return;
     }
-    const { cell, key } = ticket;
     this.#drop(ticket);
     const label = ticket.placed ? steps.placed : undefined;
     this.#put(this.photos.parentOf(photo, usable), cell, key, label);
@@ -184,7 +174,7 @@ export class Parents {
     ticket.placeable = ticket.photo !== null || problem.code === "face_not_found";
     this.draw();
     this.#bringIntoView(this.#cards[ticket.cell].root);
-    this.say(text.refused(LETTERS[ticket.cell]));
+    this.say(this.withLeft(text.refused(LETTERS[ticket.cell])));
   }
 
   // A parent into a place: instead of the one that is there, or between its neighbours.
@@ -204,16 +194,28 @@ export class Parents {
 
   // --- what a card can do ---
 
-  #cancel(ticket) {
-    this.#drop(ticket);
+  #cancel(card) {
+    this.#drop(card.ticket);
     this.draw();
-    this.say(text.cancelled);
+    this.#focus(card);
+    this.say(this.withLeft(text.cancelled));
+  }
+
+  // A card, or what comes next where it is not shown any more.
+  #focus(card) {
+    if (!card.root.hidden) card.focus();
+    else if (!this.add.hidden) this.more.focus();
+    else this.focusFirst();
+  }
+
+  focusFirst() {
+    this.#cards[0].focus();
   }
 
   #dismiss(card) {
     this.#drop(card.ticket);
     this.draw();
-    card.input.focus();
+    this.#focus(card);
   }
 
   #remove(card) {
@@ -222,7 +224,7 @@ export class Parents {
     if (parents.length === 2 && parents[0].key === key) this.#lone = parents[1].key;
     if (card.ticket) this.#drop(card.ticket);
     this.store.update((state) => withoutParent(state, key), { label: steps.removed(card.letter) });
-    card.input.focus();
+    this.#focus(card);
     this.say(text.removed(card.letter));
   }
 
@@ -244,10 +246,13 @@ export class Parents {
   async #place(card) {
     const photo = card.ticket?.photo ?? (card.ticket ? { file: card.ticket.file, faces: [] } : card.photo);
     const face = card.ticket ? photo.faces[0] : photo.faces.find(({ index }) => index === card.parent.face);
-    const placed = await this.placer.place(photo.file, photo.placed ?? null, face?.landmarks ?? null);
+    const { parent, ticket } = card;
+    const before = photo.placed ?? ticket?.placed ?? null;
+    const placed = await this.placer.place(photo.file, before, face?.landmarks ?? null);
     if (placed === null) return;
-    if (card.ticket) this.#drop(card.ticket);
-    this.#send(new Ticket(photo.file, placed, this.#cards.indexOf(card), card.parent?.key ?? null));
+    if (ticket) this.#drop(ticket);
+    this.#send(new Ticket(photo.file, placed, this.#cards.indexOf(card), parent?.key ?? null));
+    card.focus();
   }
 
   #refuse(card, problem) {
@@ -274,6 +279,13 @@ export class Parents {
 
   // --- drawing ---
 
+  // Sideways only: the page itself stays where it is.
+  #bringIntoView(root) {
+    const row = root.parentElement;
+    const [left, right] = [root.offsetLeft, root.offsetLeft + root.offsetWidth];
+    if (left < row.scrollLeft || right > row.scrollLeft + row.clientWidth) row.scrollTo({ left: left - 8 });
+  }
+
   draw() {
     const cells = this.#cells();
     const count = this.store.state.parents.length;
@@ -285,30 +297,6 @@ export class Parents {
     const used = cells.filter(({ parent, ticket }) => parent !== null || ticket !== null).length;
     this.add.hidden = used < 2 || this.full;
     document.getElementById("cards").dataset.count = String(Math.max(used, 2));
-    this.#drawTargets(cells);
-  }
-
-  #aimed() {
-    return this.targets.findIndex(({ checked }) => checked);
-  }
-
-  // Sideways only: the page itself stays where it is.
-  #bringIntoView(root) {
-    const row = root.parentElement;
-    const [left, right] = [root.offsetLeft, root.offsetLeft + root.offsetWidth];
-    if (left < row.scrollLeft || right > row.scrollLeft + row.clientWidth) row.scrollTo({ left: left - 8 });
-  }
-
-  // "Use as": every face there is and the next free place. It aims at the free one, until all are taken.
-  #drawTargets(cells) {
-    const free = cells.findIndex(({ parent, ticket }) => parent === null && ticket === null);
-    this.targets.forEach((input, index) => {
-      const there = index < 2 || index === free || Boolean(cells[index]?.parent);
-      input.parentElement.hidden = !there;
-      input.nextElementSibling.classList.toggle("free", index === free);
-    });
-    if (free >= 0 && free !== this.freeBefore) this.targets[free].checked = true;
-    else if (this.targets[this.#aimed()]?.parentElement.hidden) this.targets[0].checked = true;
-    this.freeBefore = free;
+    this.targets.draw(cells.map((cell) => (cell.parent !== null ? "face" : cell.ticket !== null ? "taken" : "free")));
   }
 }

@@ -1,7 +1,7 @@
 // The large picture: the frame that belongs to the state, and a parent's face over it or beside it.
 //
-// A frame is { image, x, y, width, height }: a part of something that a canvas can draw. While something is dragged
-// nothing is cross-faded: what is drawn is always a face that the model made. A jump to other faces fades briefly.
+// While something is dragged nothing is cross-faded: what is drawn is always a face that the model made. A jump to
+// other faces fades briefly.
 
 import { compare, text } from "./strings.js";
 import { LETTERS, weightsOf } from "./state.js";
@@ -10,8 +10,7 @@ const FADE_MS = 180;
 const HOLD_MS = 120;
 
 export class Picture extends EventTarget {
-  #frame = null;
-  #cut = document.createElement("canvas");
+  #image = null;
   #scheduled = 0;
   #held = null; // index of the parent that is shown instead of the mix
   #beside = null; // index of the parent that is shown beside it
@@ -41,13 +40,13 @@ export class Picture extends EventTarget {
   }
 
   get filled() {
-    return this.#frame !== null;
+    return this.#image !== null;
   }
 
   // Draws with the screen's next frame. `jump`: other faces than before, so that a soft change helps.
-  show(frame, { jump = false } = {}) {
-    if (jump && frame && this.#frame && !this.reduced.matches) this.#fade();
-    this.#frame = frame;
+  show(image, { jump = false } = {}) {
+    if (jump && image && this.#image && !this.reduced.matches) this.#fade();
+    this.#image = image;
     if (!this.#scheduled) {
       this.#scheduled = requestAnimationFrame(() => {
         this.#scheduled = 0;
@@ -113,16 +112,12 @@ export class Picture extends EventTarget {
 
   #draw() {
     const { canvas, context } = this;
-    if (this.#frame === null) {
+    if (this.#image === null) {
       context.clearRect(0, 0, canvas.width, canvas.height);
       return;
     }
-    const { image, x, y, width, height } = this.#frame;
-    // Cut out first: enlarged within its sheet, a frame would be smoothed into its neighbours.
-    Object.assign(this.#cut, { width, height });
-    this.#cut.getContext("2d").drawImage(image, x, y, width, height, 0, 0, width, height);
     context.imageSmoothingQuality = "high";
-    context.drawImage(this.#cut, 0, 0, canvas.width, canvas.height);
+    context.drawImage(this.#image, 0, 0, canvas.width, canvas.height);
     this.dispatchEvent(new Event("drawn"));
   }
 

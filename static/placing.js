@@ -37,6 +37,7 @@ export class Placer {
     this.image = find("placing-image");
     this.window = find("placing-window");
     this.zoom = find("placing-zoom");
+    this.hover = matchMedia("(hover: hover)"); // where there is none, there is hardly a keyboard
     this.preview = find("placing-preview");
     this.use = find("placing-use");
     this.buttons = Object.fromEntries(NAMES.map((name) => [name, this.dialog.querySelector(`[data-point=${name}]`)]));
@@ -189,11 +190,15 @@ export class Placer {
     }
     const some = NAMES.some((name) => this.#points[name]);
     if (!this.drawable) this.text.textContent = placing.undrawable;
-    else if (missing) this.text.textContent = some ? placing.next[missing] : `${placing.next[missing]} ${placing.keyboard}`;
-    else this.text.textContent = placing.correct;
+    else if (missing) this.#say(placing.next[missing], some ? "" : placing.keyboard);
+    else this.#say(placing.correct, placing.keys);
     const matrix = missing ? null : similarity(NAMES.map((name) => this.#points[name]), TARGET);
     this.use.disabled = matrix === null;
     this.#drawPreview(matrix);
+  }
+
+  #say(message, keys) {
+    this.text.textContent = this.hover.matches && keys !== "" ? `${message} ${keys}` : message;
   }
 
   #drawPreview(matrix) {

@@ -1,4 +1,4 @@
-// What a person has made, as one frozen value, and the steps that led to it.
+// What a person has made, as one frozen value.
 //
 //   state = {
 //     parents: [{ key, kind, faceId, face, sample, latent, saved, name, thumb, weight, locked }],
@@ -13,19 +13,18 @@
 // locked  its weight stays while others move
 // regions, colour and variation are as in the recipe: lists have one weight per parent, in the parents' order.
 //
-// Everything below but the Store is a function from one state to the next.
+// Everything below is a function from one state to the next. Which of them is shown, and the steps that led to it, are
+// in store.js.
 
 export const LETTERS = "ABCDEFGH";
 export const MOST_PARENTS = LETTERS.length;
-const MOST_ENTRIES = 60;
-const COALESCE_MS = 700;
 
 export const NO_EDITS = deepFreeze({
   interpolation: "lerp", vividness: 0, attributes: {}, regions: {}, colour: null, variation: null, seed: 0,
 });
 export const EMPTY = deepFreeze({ parents: [], edits: NO_EDITS });
 
-function deepFreeze(value) {
+export function deepFreeze(value) {
   if (value !== null && typeof value === "object" && !Object.isFrozen(value)) {
     Object.freeze(value);
     Object.values(value).forEach(deepFreeze);
@@ -68,6 +67,17 @@ function withUnlocked(state, next) {
 export function withWeights(state, weights) {
   const scaled = shared(weights, 1);
   return { ...state, parents: state.parents.map((parent, index) => ({ ...parent, weight: scaled[index] })) };
+}
+
+// The same, with four decimals each but for the locked ones; the largest of the others takes what rounding leaves.
+export function withRounded(state, weights) {
+  const rounded = state.parents.map(({ locked }, index) => (locked ? weights[index] : Math.round(weights[index] * 1e4) / 1e4));
+  const free = rounded.map((weight, index) => (state.parents[index].locked ? -1 : weight));
+  const largest = free.indexOf(Math.max(...free));
+  if (free[largest] < 0) return withWeights(state, weights);
+  const left = 1 - sum(rounded.filter((_, index) => index !== largest));
+  rounded[largest] = Math.max(0, Math.round(left * 1e12) / 1e12);
+  return { ...state, parents: state.parents.map((parent, index) => ({ ...parent, weight: rounded[index] })) };
 }
 
 // One parent's weight, as near to the wish as the locked ones allow; the unlocked others share what is left.
@@ -163,102 +173,4 @@ export function sameFaces(first, second) {
   return first.parents.length === second.parents.length
     && first.parents.every(({ key, faceId }, index) =>
       key === second.parents[index].key && faceId === second.parents[index].faceId);
-}
-
-// Whether a change changes nothing: what a slider tells at its end, or a lock that leaves no room.
-function same(before, next) {
-  if (before === next) return true;
-  const equal = (one, other) => Object.keys(one).every((name) =>
-    (name === "weight" ? Math.abs(one.weight - other.weight) < 1e-9 : one[name] === other[name]));
-  return before.parents.length === next.parents.length
-    && before.parents.every((parent, index) => equal(parent, next.parents[index]))
-    && (before.edits === next.edits || JSON.stringify(before.edits) === JSON.stringify(next.edits));
-}
-
-// The state that is shown, and every one before and after it.
-// Events: "change" (detail: { state, before, label }), "result" (passed on from Mixing), "entries" (a thumb came).
-export class Store extends EventTarget {
-  #entries = [{ label: "", state: EMPTY, thumb: null }];
-  #index = 0;
-  #last = { coalesce: null, at: 0 };
-  most = MOST_PARENTS; // parents that the server takes
-
-  get state() {
-    return this.#entries[this.#index].state;
-  }
-
-  get entries() {
-    return this.#entries;
-  }
-
-  get index() {
-    return this.#index;
-  }
-
-  get canUndo() {
-    return this.#index > 0;
-  }
-
-  get canRedo() {
-    return this.#index < this.#entries.length - 1;
-  }
-
-  // change: from the present state to the next one. Steps with the same `coalesce` in quick succession, as those of
-  // a drag, become one entry.
-  update(change, { label = "", coalesce = null } = {}) {
-    const before = this.state;
-    const next = change(before);
-    if (same(before, next)) return;
-    const now = performance.now();
-    const state = deepFreeze(next);
-    const follows = coalesce !== null && coalesce === this.#last.coalesce && now - this.#last.at < COALESCE_MS;
-    if (follows && !this.canRedo && this.canUndo) {
-      this.#entries = this.#entries.with(this.#index, { ...this.#entries[this.#index], label, state });
-    } else {
-      this.#entries = [...this.#entries.slice(0, this.#index + 1), { label, state, thumb: null }].slice(-MOST_ENTRIES);
-      this.#index = this.#entries.length - 1;
-    }
-    this.#last = { coalesce, at: now };
-    this.#tell("change", { state, before, label });
-  }
-
-  undo() {
-    if (this.canUndo) this.jump(this.#index - 1);
-  }
-
-  redo() {
-    if (this.canRedo) this.jump(this.#index + 1);
-  }
-
-  jump(index) {
-    if (index === this.#index || !this.#entries[index]) return;
-    const before = this.state;
-    this.#index = index;
-    this.#last = { coalesce: null, at: 0 };
-    const { state, label } = this.#entries[index];
-    this.#tell("change", { state, before, label });
-  }
-
-  // Begins anew, without a way back.
-  reset() {
-    const before = this.state;
-    this.#entries = [{ label: "", state: EMPTY, thumb: null }];
-    this.#index = 0;
-    this.#last = { coalesce: null, at: 0 };
-    this.#tell("change", { state: EMPTY, before, label: "" });
-  }
-
-  // A small picture of the present state.
-  setThumb(url) {
-    this.#entries = this.#entries.with(this.#index, { ...this.#entries[this.#index], thumb: url });
-    this.#tell("entries", {});
-  }
-
-  announce(detail) {
-    this.#tell("result", detail);
-  }
-
-  #tell(name, detail) {
-    this.dispatchEvent(new CustomEvent(name, { detail }));
-  }
 }

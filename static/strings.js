@@ -2,8 +2,11 @@
 
 const megabytes = (bytes) => (bytes / 1048576).toFixed(1);
 export const percent = (weight) => String(Math.round(weight * 1000) / 10);
+const part = (weight) => `${percent(weight)} %`;
 const whole = (weight) => `${Math.round(weight * 100)} %`;
 const shares = (letters, weights) => letters.map((letter, index) => `${whole(weights[index])} ${letter}`).join(", ");
+
+const spelled = (count) => ["No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight"][count] ?? String(count);
 
 export const text = {
   waitingToSend: "Waiting to be sent",
@@ -12,27 +15,30 @@ export const text = {
   lookingIn: (letter) => `Looking for faces in photo ${letter} ...`,
   sendingAgain: "Sending a photo again that the server no longer keeps ...",
   mixing: "Mixing ...",
-  ready: "Ready: drag the slider. Hold A or B to see that face.",
-  readyPad: "Ready: drag the handle. Hold a letter to see that face.",
-  needOne: (letter) => `Now a face for ${letter}.`,
+  ready: (count) => ({
+    1: "Ready: face A as you have changed it.", 2: "Ready: drag the slider. Hold A or B to see that face.",
+  })[count] ?? "Ready: drag the handle. Hold a letter to see that face.",
+  firstIn: (letter) => `Face ${letter} is in its place.`,
   invite: "Drop photos here, or",
   inviteOne: (letter) => `Now a face for ${letter}:`,
   removed: (letter) => `Face ${letter} removed.`,
-  added: (letter) => `Face ${letter} added.`,
   swapped: "The faces have changed places.",
   downloading: "Drawing the picture at full quality ...",
   downloaded: (file) => `Saved as ${file}.`,
   busy: (seconds) => `The server is busy; trying again in ${seconds} s ...`,
   refused: (letter) => `Photo ${letter} cannot be used; see the note there.`,
   cancelled: "Cancelled.",
-  full: "Eight faces are the most. Remove or replace one first.",
+  full: (most) => `${spelled(most)} faces are the most. Remove or replace one first.`,
+  notTaken: (count, most) =>
+    `${count === 1 ? "One photo was" : `${count} photos were`} not taken: ${spelled(most).toLowerCase()} faces are the most.`,
+  allLocked: "Every weight is locked. Unlock two to move them.",
+  oneUnlocked: "Only one weight is not locked. Unlock another to move them.",
   share: (letters, weights) => shares(letters, weights),
   valuetext: (weight) => `${whole(weight)} B`,
   picture: (letters, weights) => `The mix: ${shares(letters, weights)}`,
   noPicture: "No mix yet",
   play: "Play",
   pause: "Pause",
-  face: (letter) => `Face ${letter}`,
   faceFree: (letter) => ({ A: "First face", B: "Second face" })[letter] ?? `Face ${letter}`,
   replace: (letter) => `Replace face ${letter} with a photo`,
   crop: (letter, name) => `Face ${letter}: ${name}`,
@@ -91,9 +97,9 @@ export const pad = {
 };
 
 export const compare = {
-  share: (weight) => whole(weight),
-  hold: (letter, weight) => `${letter} ${whole(weight)}: hold to see this face`,
-  beside: (letter, weight) => `${letter} ${whole(weight)}: show this face beside the mix`,
+  share: (weight) => part(weight),
+  hold: (letter, weight) => `${letter} ${part(weight)}: hold to see this face`,
+  beside: (letter, weight) => `${letter} ${part(weight)}: show this face beside the mix`,
   tag: (letter) => letter,
 };
 
@@ -110,11 +116,11 @@ export const placing = {
     right_eye: "Now the eye on the right side of the picture.",
     mouth: "Now the middle of the mouth.",
   },
-  correct: "Drag a point to correct it. Tab chooses a point, arrow keys move it.",
+  correct: "Drag a point to correct it.",
+  keys: "Tab chooses a point, arrow keys move it.",
   point: { left_eye: "Left eye", right_eye: "Right eye", mouth: "Mouth" },
   at: (name, x, y) => `${name}, at ${Math.round(x)}, ${Math.round(y)}`,
   keyboard: "With the keyboard: press Enter to set the points down in the middle, then move them.",
-  waiting: "Looking at the points ...",
   undrawable: "This browser cannot draw this kind of photo. Save it as JPEG first.",
 };
 

@@ -3,6 +3,12 @@
 export const percentOf = (share) => `${Math.round(share * 100)} %`;
 const two = (number) => String(Number(number.toPrecision(2)));
 const signed = (value) => `${value > 0 ? "+" : "−"}${Math.abs(value).toFixed(1)}`;
+const isShare = (unit) => unit.startsWith("of "); // "of the mouth"
+const speaks = (unit) => Boolean(unit) && (isShare(unit) || ["years", "degrees", "percent", "%"].includes(unit));
+const amountOf = (step, unit, value) => {
+  const amount = Math.abs(value * step);
+  return `about ${isShare(unit) ? percentOf(amount) : two(amount)} ${unit}`;
+};
 const shares = (letters, weights) =>
   letters.flatMap((letter, index) => (weights[index] > 0 ? [`${percentOf(weights[index])} ${letter}`] : [])).join(", ");
 
@@ -19,7 +25,8 @@ export const parts = {
 
 export const adjust = {
   loading: "Loading the attributes ...",
-  needFaces: "Give two faces first; then every slider shows at once what it does.",
+  needFace: "Give a face first; then every slider shows at once what it does.",
+  needTwo: "With one face there is no path, and nothing is evened out that vividness could give back.",
   noDirections: "This model has no attribute directions, so there is nothing to adjust here.",
   resetAll: "Attributes reset",
   allReset: "All attributes are reset.",
@@ -29,20 +36,23 @@ export const adjust = {
   term: (word, moved) => `${word}: ${moved}`,
   moved: (title, words) => (words ? `${title}, ${words}` : title),
   vividness: "Vividness",
-  vividnessText: "Gives back some of the character that mixing evens out.",
-  roundText: "On a round path nothing is evened out that vividness could give back.",
+  vividnessText: {
+    lerp: "Gives back some of the character that mixing evens out.",
+    slerp: "On a round path nothing is evened out that vividness could give back.",
+  },
   path: { lerp: "Straight path", slerp: "Round path" },
   seed: "Seed",
   seeded: (seed) => `The seed is ${seed}.`,
 
-  // How far a slider has moved the face, from the attribute's step and unit: "older, about 22 years".
+  // How far a slider has moved the face: "older, about 22 years", or where the unit says little "brighter, +1.0".
   words({ low, high, step, unit }, value) {
     if (value === 0) return "";
     const end = value > 0 ? high : low;
-    if (!step || !unit) return `${end}, ${signed(value)}`;
-    const amount = Math.abs(value * step);
-    return `${end}, about ${unit.startsWith("of ") ? percentOf(amount) : two(amount)} ${unit}`;
+    return step && speaks(unit) ? `${end}, ${amountOf(step, unit, value)}` : `${end}, ${signed(value)}`;
   },
+
+  // The same as it was measured, where the words leave it out: "about 0.0092 eye distances".
+  measured: ({ step, unit }, value) => (value !== 0 && step && unit && !speaks(unit) ? amountOf(step, unit, value) : ""),
 };
 
 export const regions = {
@@ -87,11 +97,23 @@ export const explore = {
     weights: "Needs two faces.",
     pairs: "Needs three faces; with two there is one pair.",
     corners: "Needs exactly four faces, one for each corner.",
-    variations: "Needs two faces.",
+    variations: "Needs a face.",
   },
   sheet: { variations: "Variations of the face", grid: "Grid of mixes" },
   saved: (file) => `Saved as ${file}.`,
   failedPicture: "This face could not be drawn.",
+  kept: {
+    unnamed: "A saved face",
+    use: (name) => `Add to the faces: ${name}`,
+    asking: "Looking for the saved face ...",
+    gone: "This face is not on the server any more.",
+    other: (model) => ({
+      title: "This face belongs to another model",
+      detail: `It was made with ${model}, which is not in use now`,
+      hint: "Its picture can be used as a face from the gallery",
+    }),
+    more: (count) => `All ${count} are in the gallery`,
+  },
 };
 
 export const animate = {
@@ -112,7 +134,7 @@ export const animate = {
     hint: "Remove some of them.",
   }),
   needTwo: "Add two stops or more, or begin with the quick start.",
-  needFaces: "Give two faces first.",
+  needFaces: "Give two faces first, or adjust one.",
   sending: "Asking for the animation ...",
   queued: "Waiting for its turn ...",
   running: (done, total) => `Drawing frame ${done} of ${total} ...`,
@@ -131,7 +153,7 @@ export const save = {
   copiedPicture: "The picture is in the clipboard.",
   cannotCopy: "This browser cannot copy pictures from this page. Download it instead.",
   writing: "Writing the recipe ...",
-  needFaces: "Give two faces first.",
+  needFaces: "Give two faces first, or adjust one.",
   preparing: "The commands appear as soon as the mix is drawn.",
   line: { curl: "the curl line", python: "the Python snippet", cli: "the command" },
   withPhotos: (files) => (files.length > 1

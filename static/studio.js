@@ -19,7 +19,8 @@ import { Parents } from "./parents.js";
 import { Picker } from "./picking.js";
 import { Picture } from "./picture.js";
 import { Placer } from "./placing.js";
-import { LETTERS, MOST_PARENTS, Store, weightsOf, withEvenWeights, withRandomWeights } from "./state.js";
+import { LETTERS, MOST_PARENTS, weightsOf, withEvenWeights, withRandomWeights } from "./state.js";
+import { Store } from "./store.js";
 import { sentence, steps, text } from "./strings.js";
 import { tabs } from "./tabs.js";
 import { Photos } from "./upload.js";
@@ -58,7 +59,7 @@ const parents = new Parents({
 });
 const session = new History({ store, say });
 new Pad(store, byId("pad"));
-const pair = new Pair({ store, mixing, say, onPreview: showShares });
+const pair = new Pair({ store, mixing, say, onPreview: (shares) => showShares(shares.map((share) => Math.round(share * 100) / 100)) });
 const webcam = new Camera((file) => parents.takeNext([file]));
 
 // --- what follows from the state and from what arrives ---
@@ -67,9 +68,20 @@ function lettersOf(state) {
   return [...LETTERS].slice(0, state.parents.length);
 }
 
+let failed = null; // why there is no picture of this state
+
 function showShares(weights) {
   share.textContent = picture.filled ? text.share(lettersOf(store.state), weights) : "";
   picture.showShares(weights);
+}
+
+// After a failure the last picture stays, and shows that it is not the one that was asked for.
+function drawStale(waiting) {
+  picture.root.classList.toggle("stale", waiting || failed !== null);
+}
+
+function sayReady() {
+  say(parents.withLeft(text.ready(store.state.parents.length)));
 }
 
 function refresh() {
@@ -79,8 +91,10 @@ function refresh() {
   root.classList.toggle("many", count > 2);
   root.classList.toggle("unmixed", count < 2 && !picture.filled);
   byId("intro").classList.toggle("visually-hidden", count > 0);
-  byId("empty").hidden = picture.filled || count > 1;
-  byId("empty-text").textContent = count === 1 ? text.inviteOne(parents.nextLetter) : text.invite;
+  byId("empty").hidden = picture.filled || (count > 1 && failed === null);
+  byId("empty").classList.toggle("failed", failed !== null);
+  if (failed !== null) byId("empty-text").textContent = failed.title ?? text.defect;
+  else byId("empty-text").textContent = count === 1 ? text.inviteOne(parents.nextLetter) : text.invite;
   download.disabled = !picture.filled || mixing.last === null;
   for (const id of ["even", "randomise"]) byId(id).hidden = count < 3;
   for (const button of samples) {
@@ -91,35 +105,39 @@ function refresh() {
   showShares(weightsOf(state));
 }
 
-mixing.addEventListener("frame", ({ detail: { frame, jump } }) => {
-  picture.show(frame, { jump });
-  picture.root.classList.remove("stale");
+mixing.addEventListener("frame", ({ detail: { image, jump } }) => {
+  picture.show(image, { jump });
   refresh();
 });
-let awaited = false; // whether the picture of other faces is waited for
+let awaited = false; // whether the picture of other faces, or one after a failure, is waited for
 mixing.addEventListener("result", () => {
   store.setThumb(picture.thumb());
   refresh();
-  if (awaited) say(store.state.parents.length > 2 ? text.readyPad : text.ready);
+  if (awaited) sayReady();
   awaited = false;
 });
 mixing.addEventListener("busy", ({ detail: { message } }) => {
-  if (message !== null && mixing.last === null && !awaited) {
-    awaited = true;
-    say(message);
-  }
+  if (message !== null && mixing.last === null && !awaited) say(message);
+  awaited ||= message !== null && mixing.last === null;
   working.hidden = message === null;
   working.querySelector(".working-text").textContent = message ?? "";
-  picture.root.classList.toggle("stale", message !== null && mixing.last === null);
+  drawStale(message !== null && mixing.last === null);
 });
 mixing.addEventListener("problem", ({ detail: { problem } }) => {
+  if (problem === failed) return;
+  failed = problem;
   retry.hidden = problem === null;
+  awaited ||= problem !== null;
+  drawStale(false);
+  refresh();
   if (problem !== null) tell(problem);
 });
 store.addEventListener("change", ({ detail: { state, before } }) => {
   refresh();
   const [now, then] = [state.parents.length, before.parents.length];
-  if (now === 1 && then === 0) say(text.needOne(parents.nextLetter));
+  if (now === 1 && then === 0 && !parents.busy) say(text.firstIn(parents.onlyLetter));
+  // What was said of the picture before is not true of another number of faces.
+  else if (now !== then && status.textContent.startsWith(text.ready(then))) say(mixing.ready ? text.ready(now) : "");
 });
 
 // --- buttons ---
@@ -146,12 +164,20 @@ async function save() {
   }
 }
 
+// Whether weights can move at all; otherwise says why not.
+function movable() {
+  const locks = store.state.parents.map(({ locked }) => locked);
+  const free = locks.filter((locked) => !locked).length;
+  if (locks.length > 2 && free < 2) say(free === 0 ? text.allLocked : text.oneUnlocked);
+  return locks.length < 3 || free > 1;
+}
+
 function even() {
-  store.update(withEvenWeights, { label: steps.even });
+  if (movable()) store.update(withEvenWeights, { label: steps.even });
 }
 
 function randomise() {
-  store.update(withRandomWeights, { label: steps.random });
+  if (movable()) store.update(withRandomWeights, { label: steps.random, coalesce: "random" });
 }
 
 // There is no way back from it, so the button asks once.
@@ -169,6 +195,7 @@ function startOver() {
   parents.cancelAll();
   store.reset();
   mixing.clear();
+  parents.focusFirst();
   say(text.startedOver);
 }
 
@@ -218,6 +245,11 @@ for (const [name, init] of Object.entries(panels)) {
 }
 
 // --- coming and going ---
+
+// Nothing is kept of what is on the page, so the browser asks before it goes.
+window.addEventListener("beforeunload", (event) => {
+  if (store.state.parents.length > 0 || parents.busy) event.preventDefault();
+});
 
 // A page that shows faces does not keep them for the back button's sake, nor the server for its.
 window.addEventListener("pagehide", ({ persisted }) => {

@@ -103,6 +103,12 @@ def difference(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.abs(first.astype(int) - second).mean())
 
 
+def alike(first: np.ndarray, second: np.ndarray) -> bool:
+    """The same picture. The browser may move a canvas that is read often from one rasteriser to another, which round
+    differently."""
+    return bool(np.abs(first.astype(int) - second).max() <= 1)
+
+
 def overflow(page) -> int:
     """Pixels by which the page is wider than its window."""
     return page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

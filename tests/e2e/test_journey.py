@@ -7,7 +7,21 @@ from io import BytesIO
 import cv2
 import numpy as np
 import pytest
-from browsing import difference, drawn, filled, give, mix_samples, mix_two, mixed, overflow, rested, says, until, weight
+from browsing import (
+    alike,
+    difference,
+    drawn,
+    filled,
+    give,
+    mix_samples,
+    mix_two,
+    mixed,
+    overflow,
+    rested,
+    says,
+    until,
+    weight,
+)
 from files import jpeg, text_named_jpg
 from PIL import Image
 from portraits import cat
@@ -91,9 +105,9 @@ def test_two_photographs_become_one_face(visit, client, photos, crop_size, tmp_p
     page.click("#swap")
     page.focus("#weight")
     page.keyboard.press("Home")
-    np.testing.assert_array_equal(drawn(page), only_b)
+    assert alike(drawn(page), only_b)
     page.keyboard.press("End")
-    np.testing.assert_array_equal(drawn(page), only_a)
+    assert alike(drawn(page), only_a)
     assert [url for url in page.asked[asked:] if not url.startswith(("blob:", "data:"))] == []
 
 
@@ -201,11 +215,34 @@ def test_a_mix_that_failed_can_be_tried_again(visit, photos):
     give(page, "b", photos / "b.jpg")
     page.wait_for_selector("#retry:visible")
     assert page.is_disabled("#download")
+    assert page.inner_text("#empty") == "The answer cannot be read"
     page.click("#retry")
     mixed(page)
     assert page.is_hidden("#retry")
+    assert page.is_hidden("#empty")
+    says(page, "Ready: drag the slider")
     assert drawn(page).std() > 10
     assert [page.inner_text(f".parent-{letter} .found-text") for letter in "ab"] == ["a.png", "b.jpg"]
+
+
+def test_a_mix_that_failed_leaves_the_last_picture_and_marks_it(visit):
+    page = visit()
+    mix_samples(page, 1, 2)
+    rested(page)
+    before = drawn(page)
+    page.route(
+        "**/api/v1/mix", lambda route: route.fulfill(status=200, content_type="application/json", body="not JSON")
+    )
+    page.click("[data-sample='3']")
+    page.wait_for_selector("#retry:visible")
+    assert page.get_attribute("#picture", "class") == "picture stale"
+    np.testing.assert_array_equal(drawn(page), before)
+    assert page.is_disabled("#download")
+    page.unroute("**/api/v1/mix")
+    page.click("#retry")
+    says(page, "Ready: drag the handle")
+    assert page.get_attribute("#picture", "class") == "picture"
+    assert difference(drawn(page), before) > 1
 
 
 def still_loading(page, server):

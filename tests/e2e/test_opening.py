@@ -6,7 +6,7 @@ from io import BytesIO
 import cv2
 import numpy as np
 import pytest
-from browsing import difference, drawn, filled, mix_samples, mixed, rested, says, shares
+from browsing import difference, drawn, filled, mix_samples, mixed, rested, says, shares, until
 from PIL import Image
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -110,4 +110,19 @@ def test_a_recipe_of_another_model_says_so(visit, save, server):
     page.route(f"**/api/v1/recipes/{identity}", another)
     page.goto(f"{server}/?recipe={identity}")
     says(page, "The model has changed")
+    assert page.is_visible("#empty")
+    assert page.get_attribute("#offer a", "href") == f"/r/{identity}"
+    page.goto(f"{server}/?parent={identity}")
+    says(page, "The model has changed")
+    assert page.locator(".drop.filled").count() == 0
+    page.click("#offer button")
+    filled(page, "a")
+    assert page.inner_text(".parent-a .found-text") == "saved face.png"
+    assert page.is_hidden("#offer")
+
+
+def test_the_result_of_a_recipe_that_is_gone_adds_nothing(visit):
+    page = visit(path="/?parent=AAAAAAAAAAAAAAAA")
+    until(page, "/no recipe|not found|no longer|no such/i.test(document.getElementById('status').textContent)")
+    assert page.locator(".drop.filled").count() == 0
     assert page.is_visible("#empty")

@@ -54,14 +54,16 @@ def test_the_handle_is_dragged_by_mouse(visit, client):
     seen.append(settled(page))
     assert difference(*seen) > 1
 
-    # Half way between two corners lie their halves, and what is drawn is what the endpoint draws.
-    middle = [(a + b) / 2 for a, b in zip(corner(page, 0), corner(page, 1), strict=True)]
+    # On the way between two corners lie their mixes, and what is drawn is what the endpoint draws.
+    third = [(2 * a + b) / 3 for a, b in zip(corner(page, 0), corner(page, 1), strict=True)]
     with page.expect_request("**/api/v1/mix") as asked:
-        page.mouse.click(*middle)
-    assert shares(page) == pytest.approx([50, 50, 0], abs=1)
+        page.mouse.click(*third)
+    assert shares(page) == pytest.approx([66.7, 33.3, 0], abs=1)
     body = asked.value.post_data_json
     assert [parent["sample"] for parent in body["parents"]] == [1, 2, 3]
-    assert sum(parent["weight"] for parent in body["parents"]) == pytest.approx(1)
+    weights = [parent["weight"] for parent in body["parents"]]
+    assert sum(weights) == pytest.approx(1, abs=1e-12)
+    assert weights == [round(weight, 4) for weight in weights]
     answer = client.post("/api/v1/mix", json=body, headers={"Accept": "image/png"})
     with Image.open(BytesIO(answer.content)) as image:
         expected = np.asarray(image.convert("RGB").resize((32, 32), Image.Resampling.BOX))
@@ -221,6 +223,7 @@ def test_eight_faces_are_the_most(visit):
     mix_samples(page, *range(8))
     assert page.locator(".pad-face").count() == 8
     assert shares(page) == [12.5] * 8
+    assert page.locator("#compare .pill span").all_inner_texts() == ["12.5 %"] * 8
     assert page.is_hidden("#add")
     page.click("[data-sample='9']")  # instead of the one that is aimed at
     mixed(page)

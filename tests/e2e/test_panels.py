@@ -40,6 +40,74 @@ def test_a_slider_moves_an_attribute_and_resets(visit):
     same_pixels(drawn(page), before)
 
 
+def test_one_face_is_edited_and_keeps_the_focus(visit, client):
+    page = visit()
+    show(page, "adjust")
+    smile = "[data-attribute=smile]"
+    page.wait_for_selector(smile)
+    assert page.is_disabled(smile)
+    assert page.inner_text("#attributes-text").startswith("Give a face first")
+    page.click("[data-sample='1']")
+    filled(page, "a")
+    assert page.inner_text("#attributes-text") == ""
+    with asks(page) as asked:
+        slide(page, smile, "ArrowRight", 20)
+    rested(page)
+    body = body_of(asked.value)
+    assert len(body["parents"]) == 1
+    assert body["attributes"]["smile"] > 0
+    whole = drawn(page)
+    assert whole.std() > 10
+    for one in ("#vividness-slider", "[name=interpolation][value=slerp]"):
+        assert page.is_disabled(one)
+    assert page.inner_text("#vividness-text").startswith("With one face")
+    slide(page, smile, "ArrowLeft", 20)
+    assert page.input_value(smile) == "0"
+    assert page.evaluate("document.activeElement.dataset.attribute") == "smile"
+    slide(page, smile, "ArrowRight", 20)
+    page.focus("#attributes-reset")
+    page.keyboard.press("Enter")
+    assert page.input_value(smile) == "0"
+    assert page.evaluate("document.activeElement.id") == "attributes-reset"
+    page.focus(smile)
+    assert page.is_disabled("#attributes-reset")
+    page.fill("#words-wanted", "smile 2")
+    page.click("#words-apply")
+    says(page, "1 understood")
+    rested(page)
+    same_pixels(drawn(page), whole)
+
+
+def test_units_that_say_little_stay_in_the_background(visit, client):
+    page = studio(visit, 1, 4, panel="adjust")
+    page.wait_for_selector("[data-attribute=smile]")
+    units = {one["name"]: one["unit"] for one in client.get("/api/v1/attributes").json()["attributes"]}
+    for name, words in (("smile", "wide mouth, +1.0"), ("brightness", "brighter, +1.0")):
+        slide(page, f"[data-attribute={name}]", "ArrowRight", 10)
+        value = page.locator(f".dial:has([data-attribute={name}]) .dial-value")
+        assert value.inner_text() == words
+        assert value.get_attribute("title").endswith(units[name])
+    slide(page, "[data-attribute=mouth_open]", "ArrowRight", 10)
+    value = page.locator(".dial:has([data-attribute=mouth_open]) .dial-value")
+    assert value.inner_text().endswith("% of the mouth")
+    assert value.get_attribute("title") is None
+
+
+def test_a_note_lies_over_no_slider(visit):
+    page = studio(visit, 1, 4, panel="adjust", width=1280, height=800)
+    page.wait_for_selector("[data-attribute=age]")
+    slide(page, "[data-attribute=age]", "End")
+    slide(page, "[data-attribute=brightness]", "Home")
+    until(page, "document.querySelector('#result-notes li') !== null")
+    boxes = page.evaluate(
+        """() => ['#result-notes', '#attributes', '#attributes-title']
+          .map((one) => document.querySelector(one).getBoundingClientRect())
+          .map(({ top, bottom }) => [top, bottom])"""
+    )
+    (top, bottom), (sliders, _), (_, heading) = boxes
+    assert heading <= top < bottom <= sliders
+
+
 def test_notes_stay_while_the_shares_are_dragged(visit):
     page = studio(visit, 1, 4, panel="adjust")
     page.wait_for_selector("[data-attribute=age]")
@@ -256,6 +324,59 @@ def test_a_random_person_becomes_a_face(visit):
     assert drawn(page).std() > 10
 
 
+def test_a_saved_face_is_added_to_the_open_ones(visit, client):
+    saved = []
+    for number in (2, 3):
+        answer = client.post("/api/v1/recipes", json={"parents": [{"sample": number}], "attributes": {"smile": 1}})
+        assert answer.status_code == 201, answer.text
+        saved.append(answer.json())
+    page = studio(visit, 1, 4, panel="explore")
+    assert page.is_hidden("#kept-part")
+    names = ["Anna, smiling", "Ben"]
+    entries = [
+        {"id": one["id"], "savedAt": f"2026-01-0{9 - index}T00:00:00Z", "name": name}
+        for index, (one, name) in enumerate(zip(saved, names, strict=True))
+    ]
+    entries.append({"id": "A" * 16, "savedAt": "2026-01-01T00:00:00Z", "name": "never there"})
+    page.evaluate("entries => localStorage.setItem('facemix.saved', JSON.stringify(entries))", entries)
+    show(page, "adjust")
+    show(page, "explore")
+    until(page, "document.querySelectorAll('#kept button').length === 2")
+    assert page.locator("#kept button").all_inner_texts() == names
+    with asks(page) as asked:
+        page.click("#kept button >> nth=0")
+    says(page, "Face C added")
+    rested(page)
+    assert [parent.get("recipe") for parent in body_of(asked.value)["parents"]] == [None, None, saved[0]["id"]]
+    assert page.inner_text(".parent-c .found-text") == names[0]
+    before = drawn(page)
+    # One that was deleted meanwhile is left out, and nothing is lost.
+    headers = {"X-Facemix-Delete-Token": saved[1]["delete_token"]}
+    assert client.delete(f"/api/v1/recipes/{saved[1]['id']}", headers=headers).status_code == 204
+    page.click("#kept button >> nth=1")
+    says(page, "This face is not on the server any more")
+    assert page.locator("#kept button").all_inner_texts() == names[:1]
+    same_pixels(drawn(page), before)
+    headers = {"X-Facemix-Delete-Token": saved[0]["delete_token"]}
+    assert client.delete(f"/api/v1/recipes/{saved[0]['id']}", headers=headers).status_code == 204
+
+
+def test_variations_of_one_face(visit):
+    page = visit()
+    page.click("[data-sample='1']")
+    filled(page, "a")
+    show(page, "explore")
+    page.click("#variations-draw")
+    page.wait_for_selector("#variations-sheet canvas")
+    with asks(page) as asked:
+        page.click("#variations-sheet button >> nth=2")
+    rested(page)
+    body = body_of(asked.value)
+    assert (len(body["parents"]), body["variation"]["number"]) == (1, 2)
+    page.click("#variation-remove")
+    assert page.is_enabled("#variations-draw")
+
+
 def test_a_surprise_is_one_step(visit):
     page = studio(visit, 1, 4, panel="explore")
     before = drawn(page)
@@ -345,7 +466,7 @@ def test_a_phone_shows_every_panel_and_takes_touches(visit):
             page.wait_for_selector(f"#panel-{name}:not([hidden])")
             assert overflow(page) <= 0, name
             small = page.locator(f"#panel-{name}").evaluate(
-                """panel => [...panel.querySelectorAll('button, select, summary, input:not([type=checkbox])')]
+                """panel => [...panel.querySelectorAll('button, select, summary, input')]
                   .filter(one => one.checkVisibility({ visibilityProperty: true }))
                   .map(one => [one.id || one.className, one.getBoundingClientRect()])
                   .filter(([, box]) => box.height < 24 || box.width < 24).map(([name]) => name)"""

@@ -353,6 +353,21 @@ def test_every_line_survives_any_name(visit):
         assert {first, second, "http://127.0.0.1:1/a b"} <= constants
 
 
+def test_the_command_rounds_only_what_stays_the_same(visit):
+    page = visit(path="/about")
+
+    def written(*weights, **more):
+        parents = [{**parent, "weight": weight} for parent, weight in zip(RECIPE["parents"], weights, strict=True)]
+        command = words_of(lines(page, {**RECIPE, **more, "parents": parents}, ["a.jpg", "", "b.jpg"])["cli"])
+        return [command[command.index(option) + 1] for option in ("--weights", "--colour")]
+
+    assert written(0.1 + 0.2, 0.7 - 1e-12, 0, colour=[0.9 + 1e-14, 0.1, 0]) == ["0.3,0.7,0", "0.9,0.1,0"]
+    exact = (0.18452380952380953, 0.31547619047619047, 0.5)
+    third = [1 / 3, 1 / 3, 1 / 3]
+    # Thirds are the same thirds once they are scaled.
+    assert written(*exact, colour=third) == [",".join(map(repr, exact)), "0.3333,0.3333,0.3333"]
+
+
 def escaped(path: str) -> str:
     return path.replace("\\", "\\\\").replace('"', '\\"')
 

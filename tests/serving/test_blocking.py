@@ -9,7 +9,6 @@ from facemix.errors import RecipeInvalid
 from facemix.serving.blocking import BlockingMixer
 from facemix.serving.engine import Engine
 from facemix.serving.mixer import Mixer
-from facemix.serving.types import SampleInput
 
 
 def test_it_answers_several_threads_and_leaves_none_behind(checkpoint, finder):
@@ -24,8 +23,8 @@ def test_it_answers_several_threads_and_leaves_none_behind(checkpoint, finder):
 
 
 def test_a_refusal_is_raised_where_it_was_asked_for(mixer):
-    with pytest.raises(RecipeInvalid, match="1 faces were given"):
-        mixer.mix([SampleInput(0, "sample:0")])
+    with pytest.raises(RecipeInvalid, match="0 faces were given"):
+        mixer.mix([])
 
 
 def test_a_caller_who_still_waits_at_the_end_is_let_go(checkpoint, finder):
