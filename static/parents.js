@@ -112,12 +112,13 @@ export class Parents {
     const parent = makeParent({
       kind: "sample", sample: number, name: text.sample(number + 1), thumb: this.api.sampleUrl(number, seed),
     });
-    const { ticket } = this.#cells()[cell];
+    const { parent: there, ticket } = this.#cells()[cell];
     if (ticket) this.#drop(ticket);
-    this.#put(parent, cell);
+    this.#put(parent, cell, { key: there?.key ?? null });
   }
 
   async #send(ticket) {
+    this.#cells().slice(ticket.cell + 1).forEach(({ parent }) => { if (parent !== null) ticket.later.add(parent.key); });
     this.#tickets.push(ticket);
     this.draw();
     const redraw = () => this.#cards[ticket.cell].drawTicket();
@@ -164,9 +165,13 @@ export class Parents {
       this.#failed(ticket, new Problem(photo.faces[0].refusal));
       return;
     }
+    const parent = this.photos.parentOf(photo, usable);
+    const before = this.#parentsBefore(cell);
     this.#drop(ticket);
-    const label = ticket.placed ? steps.placed : undefined;
-    this.#put(this.photos.parentOf(photo, usable), cell, key, label);
+    for (const other of this.#tickets) {
+      if (other.cell < cell) other.later.add(parent.key);
+    }
+    this.#put(parent, cell, { key, before, label: ticket.placed ? steps.placed : null });
   }
 
   #failed(ticket, problem) {
@@ -177,16 +182,19 @@ export class Parents {
     this.say(this.withLeft(text.refused(LETTERS[ticket.cell])));
   }
 
-  // A parent into a place: instead of the one that is there, or between its neighbours.
-  #put(parent, cell, key = this.#cells()[cell].parent?.key ?? null, label = null) {
+  #parentsBefore(cell) {
+    return this.#cells().slice(0, cell).filter(({ parent }) => parent !== null).length;
+  }
+
+  // A parent into a place: instead of the one with this key, or behind so many others.
+  #put(parent, cell, { key, before = this.#parentsBefore(cell), label = null }) {
     const letter = LETTERS[cell];
-    const at = key === null ? -1 : indexOf(this.store.state, key);
-    if (at >= 0) {
+    if (key !== null && indexOf(this.store.state, key) >= 0) {
       if (this.#lone === key) this.#lone = parent.key;
+      for (const { later } of this.#tickets) if (later.has(key)) later.add(parent.key);
       this.store.update((state) => withReplaced(state, key, parent), { label: (label ?? steps.replaced)(letter) });
       return;
     }
-    const before = this.#cells().slice(0, cell).filter((one) => one.parent !== null).length;
     const alone = this.store.state.parents.length === 0 && cell === 1;
     this.#lone = alone ? parent.key : null;
     this.store.update((state) => withParent(state, parent, before), { label: (label ?? steps.added)(letter) });
@@ -240,7 +248,7 @@ export class Parents {
     const now = indexOf(this.store.state, parent.key);
     if (index === null || now < 0) return;
     const chosen = this.photos.parentOf(photo, index);
-    this.#put(chosen, this.#cards.indexOf(card), parent.key, steps.picked);
+    this.#put(chosen, this.#cards.indexOf(card), { key: parent.key, label: steps.picked });
   }
 
   async #place(card) {

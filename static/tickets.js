@@ -6,6 +6,7 @@ import { text } from "./strings.js";
 export class Ticket {
   constructor(file, placed, cell, key) {
     Object.assign(this, { file, placed, cell, key });
+    this.later = new Set(); // keys of parents whose place is behind it
     this.controller = new AbortController();
     this.says = text.waitingToSend;
     this.share = 0; // of the bytes; null while it is not known
@@ -19,20 +20,20 @@ export class Ticket {
 //
 // lone: key of the only parent, if it was put into the second place.
 export function arrange(count, parents, lone, tickets) {
-  const cells = Array.from({ length: count }, () => ({ parent: null, ticket: null }));
-  const first = parents.length === 1 && parents[0].key === lone ? 1 : 0;
-  parents.slice(0, count).forEach((parent, index) => { cells[first + index].parent = parent; });
-  const free = ({ parent, ticket }) => parent === null && ticket === null;
-  for (const ticket of tickets) {
-    let cell = cells.findIndex(({ parent }) => parent !== null && parent.key === ticket.key);
-    if (cell < 0) {
+  const items = parents.map((parent) => ({ parent, ticket: null }));
+  for (const ticket of tickets.toSorted((one, other) => one.cell - other.cell)) {
+    const replaced = items.find(({ parent }) => parent !== null && parent.key === ticket.key);
+    if (replaced) {
+      replaced.ticket = ticket;
+    } else {
       ticket.key = null; // what it was to replace has gone
-      // A gap is left between the first two places only.
-      cell = ticket.cell < 2 && free(cells[ticket.cell]) ? ticket.cell : cells.findIndex(free);
+      const next = items.findIndex(({ parent }) => parent !== null && ticket.later.has(parent.key));
+      items.splice(next < 0 ? items.length : next, 0, { parent: null, ticket });
     }
-    if (cell < 0) continue;
-    ticket.cell = cell;
-    cells[cell].ticket = ticket;
   }
+  // One alone may stand in the second place; no other gap is left.
+  const second = items.length === 1 && (items[0].parent ? items[0].parent.key === lone : items[0].ticket.cell === 1);
+  const cells = Array.from({ length: count }, (_, cell) => items[second ? cell - 1 : cell] ?? { parent: null, ticket: null });
+  cells.forEach(({ ticket }, cell) => { if (ticket !== null) ticket.cell = cell; });
   return cells;
 }

@@ -18,12 +18,18 @@ from served import ROOT, serving
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
+def server_folder(tmp_path_factory) -> Path:
+    """Where the running server keeps its log and its data."""
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="session")
+def server(server_folder):
     """The address of the running server. Afterwards it must end by itself, in order, when asked to."""
     chosen = {"checkpoint": os.environ["FACEMIX_CHECKPOINT"]} if os.environ.get("FACEMIX_CHECKPOINT") else {}
     if not chosen and not list((ROOT / "checkpoints").glob("*/card.json")):
         pytest.fail("there is no checkpoint under checkpoints/: these tests need the one that ships")
-    with serving(tmp_path_factory.mktemp("server"), **chosen) as running:
+    with serving(server_folder, **chosen) as running:
         yield running.address
         assert running.stop() == 0
         said = running.log

@@ -23,13 +23,12 @@ STRICT = 'set -euo pipefail\ncurl() { command curl --fail-with-body --show-error
 
 
 @pytest.fixture(scope="module")
-def key(server, tmp_path_factory):
+def key(server, server_folder):
     """An API key of the running server."""
-    data = tmp_path_factory.getbasetemp() / "server0" / "data"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FACEMIX_")}
     done = subprocess.run(
         [sys.executable, "-m", "facemix", "keys", "add", "docs"],
-        env={**environment, "FACEMIX_DATA_DIR": str(data)},
+        env={**environment, "FACEMIX_DATA_DIR": str(server_folder / "data")},
         cwd=ROOT,
         capture_output=True,
         text=True,

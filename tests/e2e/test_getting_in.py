@@ -428,3 +428,30 @@ def test_starting_over_lets_go_of_everything(visit, client, photos):
     assert page.is_hidden("#history")
     page.wait_for_load_state("networkidle")
     assert all(client.get(f"/api/v1/faces/{identity}").status_code == 404 for identity in ids)
+
+
+def test_photos_keep_their_order_whichever_is_looked_at_first(visit, tmp_path):
+    """Of four photos the first is answered last, while a sample face is added behind them."""
+    paths = [tmp_path / f"{number}.png" for number in range(4)]
+    for number, path in enumerate(paths):
+        path.write_bytes(png(np.roll(portrait(), number, axis=1)))
+    page = visit()
+    held = []
+
+    def hold_first(route):
+        if b'filename="0.png"' in (route.request.post_data_buffer or b""):
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/api/v1/faces", hold_first)
+    page.set_input_files("#file-more", paths)
+    filled(page, "b")
+    filled(page, "c")
+    filled(page, "d")
+    page.click("[data-sample='7']")
+    filled(page, "e")
+    assert page.is_visible(".parent-a .progress")
+    held[0].continue_()
+    filled(page, "a")
+    assert names(page) == ["0.png", "1.png", "2.png", "3.png", "Sample 8"]
