@@ -14,6 +14,7 @@ import sys
 import threading
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import wait
 from multiprocessing.synchronize import Barrier
@@ -158,6 +159,7 @@ class ProcessLookers:
         )
 
     def _replace(self, broken: ProcessPoolExecutor) -> None:
+        _let_go(broken)
         if self._executor is broken and not self._closed:  # else another request has seen it first
             self._breaks += 1
             self._executor = self._start()
@@ -185,6 +187,16 @@ def lookers_from_settings(settings: Settings) -> ThreadLookers | ProcessLookers:
     # Photographs, not parts of one, are what runs in parallel.
     finder = FaceFinder(CenterFace(threads=1, runner=settings.detector))
     return ThreadLookers(finder, limits, workers)
+
+
+def _let_go(broken: ProcessPoolExecutor) -> None:
+    """A pool whose processes died while a photograph was being written to them waits for ever until somebody reads the
+    rest, and the interpreter at its end waits for the pool (CPython gh-94777; the Python of Debian 12 has it). With
+    nobody left to read, writing fails and the wait ends."""
+    queue = getattr(broken, "_call_queue", None)
+    if queue is not None:
+        with suppress(OSError):
+            queue._reader.close()
 
 
 # --- in the processes --------------------------------------------------------------------------------------

@@ -455,3 +455,11 @@ def test_photos_keep_their_order_whichever_is_looked_at_first(visit, tmp_path):
     held[0].continue_()
     filled(page, "a")
     assert names(page) == ["0.png", "1.png", "2.png", "3.png", "Sample 8"]
+
+
+def test_a_sample_face_is_dragged_to_a_place(visit):
+    page = visit()
+    mix_samples(page, 1, 2)
+    page.drag_and_drop("[data-sample='5']", ".parent-a .drop")
+    until(page, "document.querySelector('.parent-a .found-text').textContent !== 'Sample 2'", 10)
+    assert names(page) == ["Sample 6", "Sample 3"]

@@ -4,6 +4,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -142,6 +143,27 @@ def test_a_photo_that_kills_whoever_looks_is_refused_and_the_next_one_is_not(apa
     assert caught.value.status == 503
     monkeypatch.undo()
     assert asyncio.run(apart.look(HEAD, 64)).faces
+
+
+def test_a_pool_that_dies_while_a_photo_is_written_to_it_leaves_no_thread_behind(apart):
+    feeding = []
+    (pid,) = pids(apart)
+    large = HEAD + bytes(4 << 20)  # more than a pipe holds
+
+    async def go():
+        os.kill(pid, signal.SIGSTOP)  # so that nobody reads
+        looking = asyncio.ensure_future(apart.look(large, 64))
+        await asyncio.sleep(0.2)
+        feeding.extend(thread for thread in threading.enumerate() if thread.name == "QueueFeederThread")
+        os.kill(pid, signal.SIGKILL)
+        return await looking
+
+    assert asyncio.run(go()).faces
+    limit = time.monotonic() + 20
+    assert feeding
+    while any(thread.is_alive() for thread in feeding):
+        assert time.monotonic() < limit
+        time.sleep(0.01)
 
 
 def _die(*_):
