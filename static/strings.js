@@ -19,7 +19,7 @@ export const text = {
     1: "Ready: face A as you have changed it.", 2: "Ready: drag the slider. Hold A or B to see that face.",
   })[count] ?? "Ready: drag the handle. Hold a letter to see that face.",
   firstIn: (letter) => `Face ${letter} is in its place.`,
-  invite: "Drop photos here, or",
+  invite: (drops) => (drops ? "Drop photos here, or" : "Begin with two photos"),
   inviteOne: (letter) => `Now a face for ${letter}:`,
   removed: (letter) => `Face ${letter} removed.`,
   swapped: "The faces have changed places.",

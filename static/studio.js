@@ -29,6 +29,7 @@ const byId = (id) => document.getElementById(id);
 const form = byId("studio");
 const [share, status, download, retry, over] = ["share", "status", "download", "retry", "start-over"].map(byId);
 const working = byId("picture").querySelector(".working");
+const drops = matchMedia("(hover: hover)"); // nothing is dropped with a finger
 const samples = [...document.querySelectorAll("[data-sample]")];
 
 const api = new Api(form.dataset.base);
@@ -94,7 +95,7 @@ function refresh() {
   byId("empty").hidden = picture.filled || (count > 1 && failed === null);
   byId("empty").classList.toggle("failed", failed !== null);
   if (failed !== null) byId("empty-text").textContent = failed.title ?? text.defect;
-  else byId("empty-text").textContent = count === 1 ? text.inviteOne(parents.nextLetter) : text.invite;
+  else byId("empty-text").textContent = count === 1 ? text.inviteOne(parents.nextLetter) : text.invite(drops.matches);
   download.disabled = !picture.filled || mixing.last === null;
   for (const id of ["even", "randomise"]) byId(id).hidden = count < 3;
   for (const button of samples) {

@@ -460,6 +460,12 @@ def test_photos_keep_their_order_whichever_is_looked_at_first(visit, tmp_path):
 def test_a_sample_face_is_dragged_to_a_place(visit):
     page = visit()
     mix_samples(page, 1, 2)
-    page.drag_and_drop("[data-sample='5']", ".parent-a .drop")
-    until(page, "document.querySelector('.parent-a .found-text').textContent !== 'Sample 2'", 10)
-    assert names(page) == ["Sample 6", "Sample 3"]
+    page.locator("[data-sample='5']").scroll_into_view_if_needed()
+    page.hover("[data-sample='5']")
+    page.mouse.down()
+    place = page.locator(".parent-b .drop").bounding_box()
+    page.mouse.move(place["x"] + 60, place["y"] + 60, steps=8)
+    page.mouse.up()
+    until(page, "document.querySelector('.parent-b .found-text').textContent !== 'Sample 3'")
+    mixed(page)
+    assert names(page) == ["Sample 2", "Sample 6"]

@@ -127,6 +127,7 @@ def test_the_handle_is_moved_by_keyboard(visit):
 
 def test_the_handle_is_moved_by_touch(visit):
     page = visit(375, 740, has_touch=True, is_mobile=True)
+    assert page.inner_text("#empty-text") == "Begin with two photos"
     for number in (1, 2, 3):
         page.tap(f"[data-sample='{number}']")
     mixed(page)
