@@ -8,14 +8,13 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from facemix.errors import KeyUnknown
 from facemix.mixing.recipe import PhotoParent
 from facemix.serving.types import Cost, FoundPhoto, PhotoInput
 from facemix.web import openapi
 from facemix.web.answers import JSON, json_answer
 from facemix.web.inputs import read_photo
 from facemix.web.kept_faces import KeptFace
-from facemix.web.mixes import owner_of
+from facemix.web.mixes import keyed_owner, owner_of
 from facemix.web.negotiation import negotiate
 from facemix.web.problems import request_id
 from facemix.web.reports import FACES_SHOWN, face_reports, model_name
@@ -100,9 +99,7 @@ async def kept_faces(
     limit: Annotated[int, Query(ge=1, le=100, description="how many at most")] = 20,
     cursor: Annotated[str | None, Query(max_length=200, description="`next` of the page before")] = None,
 ) -> Response:
-    owner = owner_of(request)
-    if owner is None:
-        raise KeyUnknown("a key is needed to list faces", hint="send it as Authorization: Bearer ...")
+    owner = keyed_owner(request, "faces")
     state = ServerState.of(request)
     found, following = await state.stores.faces.list(owner=owner, limit=limit, after=cursor)
     return json_answer(KeptFacesResponse(items=[_described(face, state) for face in found], next=following))

@@ -8,13 +8,12 @@ from anyio import to_thread
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from facemix.errors import KeyUnknown
 from facemix.web import openapi
 from facemix.web.animations import AnimationInput, animation_input, check_keepable, film_of, make_film
 from facemix.web.answers import json_answer, read_json
 from facemix.web.jobs import Job, Progress, Result
 from facemix.web.links import absolute
-from facemix.web.mixes import owner_of
+from facemix.web.mixes import keyed_owner, owner_of
 from facemix.web.parents import frames_of
 from facemix.web.schemas import Note_
 from facemix.web.schemas_jobs import AnimationBody, AnimationResponse, JobBody, JobsResponse
@@ -100,9 +99,7 @@ async def jobs(
     limit: Annotated[int, Query(ge=1, le=100, description="how many at most")] = 20,
     cursor: Annotated[str | None, Query(max_length=200, description="`next` of the page before")] = None,
 ) -> Response:
-    owner = owner_of(request)
-    if owner is None:
-        raise KeyUnknown("a key is needed to list jobs", hint="send it as Authorization: Bearer ...")
+    owner = keyed_owner(request, "jobs")
     found, following = await ServerState.of(request).jobs.list(owner=owner, limit=limit, after=cursor)
     return json_answer(JobsResponse(items=[job_body(job, request) for job in found], next=following))
 

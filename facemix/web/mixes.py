@@ -7,6 +7,7 @@ from dataclasses import replace
 from anyio import to_thread
 from starlette.requests import Request
 
+from facemix.errors import KeyUnknown
 from facemix.mixing.notes import Note
 from facemix.mixing.recipe import Edits
 from facemix.serving.types import MixResult, StripResult
@@ -27,6 +28,14 @@ def resolver(request: Request, mixer: MixerLike, deadline: float) -> Resolver:
 def owner_of(request: Request) -> str | None:
     """The name of the caller's API key, None without one."""
     return request.scope.get("state", {}).get("api_key")
+
+
+def keyed_owner(request: Request, what: str) -> str:
+    """The same, for what only a key may ask. Raises `KeyUnknown`."""
+    owner = owner_of(request)
+    if owner is None:
+        raise KeyUnknown(f"a key is needed to list {what}", hint="send it as Authorization: Bearer ...")
+    return owner
 
 
 def frames_of_mix(wanted: MixInput) -> int:
