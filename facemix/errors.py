@@ -125,6 +125,12 @@ class FaceTooTurned(FaceError):
     code, title = "face_too_turned", "The face is turned too far away"
 
 
+class FaceNotPhotograph(FaceError):
+    """There is a face, but nothing like those of the photographs that the model learned from."""
+
+    code, title = "face_not_photograph", "This does not look like a photograph of a face"
+
+
 # --- requests ----------------------------------------------------------------------------------------------
 
 
@@ -168,6 +174,42 @@ class KeyUnknown(RequestInvalid):
     code, status, title = "key_unknown", 401, "The key is not known"
 
 
+class KeyRequired(RequestInvalid):
+    """This server answers only those who have an API key or are signed in."""
+
+    code, status, title = "key_required", 401, "A key is needed"
+
+
+class ScopeMissing(RequestInvalid):
+    """The key is good, but not for this."""
+
+    code, status, title = "scope_missing", 403, "The key may not do this"
+
+
+class BudgetSpent(RequestInvalid):
+    """What the key may spend in a day or a month is spent."""
+
+    code, status, title = "budget_spent", 402, "The key's budget is spent"
+
+
+class ConsentMissing(RequestInvalid):
+    """The server wants to be told that whoever is in the photographs agreed."""
+
+    code, title = "consent_missing", "Consent has not been stated"
+
+
+class LatentRefused(RequestInvalid):
+    """A latent from outside that is no face of the model."""
+
+    code, title = "latent_refused", "The latent cannot be used"
+
+
+class SignatureInvalid(RequestInvalid):
+    """A signed file that was changed, or was signed by another installation."""
+
+    code, title = "signature_invalid", "The signature does not fit"
+
+
 class IdempotencyMismatch(RequestInvalid):
     """The idempotency key came with another request before."""
 
@@ -209,6 +251,18 @@ class ModelMismatch(ModelError):
     code, status, title = "model_mismatch", 409, "The latent or recipe belongs to another model"
 
 
+class ModelNotLive(ModelError):
+    """The model that was asked for by name does not answer requests."""
+
+    code, status, title = "model_not_live", 409, "The model is not live"
+
+
+class PromotionRefused(ModelError):
+    """A version lacks what it takes to go live."""
+
+    code, status, title = "promotion_refused", 409, "The model cannot be promoted"
+
+
 class AttributesMissing(ModelError):
     code, status, title = "attributes_missing", 409, "The model has no attribute directions"
 
@@ -236,6 +290,18 @@ class RateLimited(Busy):
     """More requests than this key or address may send in a minute."""
 
     code, status, title = "rate_limited", 429, "Too many requests"
+
+
+class BudgetExhausted(RateLimited):
+    """What all requests together may cost in a day or a month is spent."""
+
+    code, title = "budget_exhausted", "The server's budget is spent"
+
+
+class PhotoLimited(RateLimited):
+    """The same photograph was sent too often."""
+
+    code, title = "photo_limited", "This photograph was sent too often"
 
 
 class TooManyConnections(Busy):
@@ -266,6 +332,67 @@ class BatchIncomplete(FacemixError):
     """Some rows of a batch came to nothing; its manifest says why."""
 
     code, status, exit_code, title = "batch_incomplete", 500, 10, "Some of the batch failed"
+
+
+# --- safety and review -------------------------------------------------------------------------------------
+
+
+class ResultWithheld(FacemixError):
+    """What came out is not given out."""
+
+    code, status, exit_code, title = "result_withheld", 422, 11, "The result is withheld"
+
+
+class DocumentStyle(ResultWithheld):
+    """What came out could pass for the portrait of an identity document."""
+
+    code, title = "document_style", "The result looks like a document's portrait"
+
+
+class Held(FacemixError):
+    """A person looks at the result before it is given out. `details` has ``review_id`` and ``status_path``."""
+
+    code, status, exit_code, title = "held_for_review", 202, 12, "A person will look at the result first"
+
+
+class Halted(FacemixError):
+    """The operator has stopped generation."""
+
+    code, status, exit_code, title = "halted", 503, 8, "Mixing is switched off"
+
+
+class SignInRequired(FacemixError):
+    code, status, exit_code, title = "sign_in_required", 401, 2, "Sign in first"
+
+
+class SignInFailed(FacemixError):
+    """Name or password is wrong; which, is not said."""
+
+    code, status, exit_code, title = "sign_in_failed", 401, 2, "That did not sign you in"
+
+
+class RoleMissing(FacemixError):
+    """The person is signed in, but may not do this."""
+
+    code, status, exit_code, title = "role_missing", 403, 2, "Your role may not do this"
+
+
+class FormStale(FacemixError):
+    """A form of the console came without the word that ties it to the session."""
+
+    code, status, exit_code, title = "form_stale", 403, 2, "The form is out of date"
+
+
+class VersionConflict(FacemixError):
+    """Somebody else has changed it meanwhile."""
+
+    code, status, exit_code, title = "version_conflict", 409, 2, "Somebody else was faster"
+
+
+class SealBroken(FacemixError):
+    """Sealed bytes cannot be opened; never the fault of whoever asks."""
+
+    code, status, exit_code, title = "seal_broken", 500, 9, "Sealed data cannot be opened"
 
 
 # --- storage -----------------------------------------------------------------------------------------------

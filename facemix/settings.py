@@ -97,6 +97,46 @@ class Settings(BaseSettings):
         "1800/minute", description="requests for sample faces, and others that cost little, of one address or key"
     )
     rate_saves: str = Field("120/hour", description="recipes that one address or key may save")
+    rate_photo: str = Field(
+        "1200/hour", description="looks at one and the same photograph, whoever sends it; none means no limit"
+    )
+    access: Literal["auto", "open", "keys"] = Field(
+        "auto",
+        description="who may mix: open lets everybody, keys only those with an API key or a password; "
+        "auto is open on loopback and keys elsewhere",
+    )
+    secret: SecretStr | None = Field(
+        None,
+        description="from which the keys of this installation are derived, at least 32 characters; "
+        "empty makes a file in the data folder",
+    )
+    session_hours: float = Field(12, gt=0, le=744, description="how long a sign-in to the console lasts")
+    consent: Literal["ask", "require", "off"] = Field(
+        "ask",
+        description="whether whoever sends photographs is asked to state consent; "
+        "require refuses requests of programs without it, too",
+    )
+    gate: bool = Field(True, description="refuse what looks like no photograph of a face: drawings, statues, masks")
+    check_results: bool = Field(True, description="withhold results that are no face, or a document's portrait")
+    guard_distance: float = Field(
+        0.5, ge=0.1, le=1.0, description="embedding distance below which a result is a protected person's likeness"
+    )
+    review_share: float = Field(
+        0.01, ge=0, le=1, description="share of results that a reviewer looks at afterwards, if there is a reviewer"
+    )
+    review_hours: float = Field(72, gt=0, le=720, description="when a held result that nobody decided on is deleted")
+    review_due_hours: float = Field(24, gt=0, le=720, description="within which time a held result is to be decided on")
+    label: bool = Field(True, description="write a small label into results: made by a machine")
+    mark: bool = Field(True, description="put an invisible mark into results by which this installation knows them")
+    credentials: bool = Field(True, description="sign results with content credentials (C2PA)")
+    credentials_certificate: Path | None = Field(
+        None, description="PEM file of the certificate chain that signs them; empty makes one at the first start"
+    )
+    credentials_key: Path | None = Field(None, description="PEM file of its private key")
+    budget_day: float | None = Field(
+        None, gt=0, description="most that all requests of a day may cost, in the price table's currency"
+    )
+    budget_month: float | None = Field(None, gt=0, description="the same of a month")
     data_dir: Path = Field(
         Path("~/.local/share/facemix"), description="folder of the database, unless FACEMIX_DATABASE_URL names one"
     )

@@ -18,7 +18,7 @@ def test_codes_are_stable_names_each_used_once():
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_kind_can_be_shown_to_a_person_and_a_program(kind):
-    assert 400 <= kind.status <= 599
+    assert 400 <= kind.status <= 599 or kind is errors.Held  # which is no failure, only not yet an answer
     assert 1 <= kind.exit_code <= 125  # above that a shell means something else
     assert kind.title[0].isupper()
     assert not kind.title.endswith(".")

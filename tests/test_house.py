@@ -27,6 +27,7 @@ FLOORS = {
     "mixing": 3,
     "training": 3,
     "safety": 3,
+    "explaining": 3,
     "evaluation": 4,
     "serving": 4,
     "web": 5,

@@ -71,7 +71,10 @@ class RecipeColumns(TypedColumns):
 
 
 class LedgerColumns(TypedColumns):
-    """One row per request. `id` makes a repeated write harmless; `request_id` may have been chosen by the client."""
+    """One row per request. `id` makes a repeated write harmless; `request_id` may have been chosen by the client.
+
+    `outcome` is kept, held, refused or failed; `stage_ms` and `record` are JSON; `price_version` 0 means no prices.
+    """
 
     id = Column(String(32), primary_key=True)
     request_id: Named[str] = Column(Text)
@@ -87,16 +90,34 @@ class LedgerColumns(TypedColumns):
     milliseconds: Named[float] = Column(Double)
     bytes_in: Named[int] = Column(BigInteger)
     bytes_out: Named[int] = Column(BigInteger)
+    idempotency_key: Named[str | None] = Column(Text)
+    weights: Named[str | None] = Column(String(64))
+    recipe_hash: Named[str | None] = Column(String(64), index=True)
+    stage_ms: Named[str | None] = Column(Text)
+    cpu_seconds: Named[float] = Column(Double, server_default="0")
+    outcome: Named[str] = Column(String(16), server_default="kept")
+    reason: Named[str | None] = Column(Text)
+    consent: Named[str | None] = Column(Text)
+    price_version: Named[int] = Column(Integer, server_default="0")
+    cost: Named[float] = Column(Double, server_default="0")
+    record: Named[str | None] = Column(Text)
 
 
 class KeyColumns(TypedColumns):
-    """`requests_per_minute` null means the rate of any key; `revoked_at` null means valid."""
+    """`requests_per_minute` null means the rate of any key; `revoked_at` null means valid, `expires_at` null for ever.
+
+    `scopes` are words with spaces between; null means every scope. Budgets are in the currency of the price table.
+    """
 
     name = Column(String(64), primary_key=True)
     secret_hash: Named[str] = Column(String(64), unique=True)
     requests_per_minute: Named[int | None] = Column(Integer)
     created_at: Named[datetime] = Column(UtcTime)
     revoked_at: Named[datetime | None] = Column(UtcTime)
+    expires_at: Named[datetime | None] = Column(UtcTime)
+    scopes: Named[str | None] = Column(Text)
+    budget_day: Named[float | None] = Column(Double)
+    budget_month: Named[float | None] = Column(Double)
 
 
 class ShelfColumns(TypedColumns):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from facemix.storage import governance_tables  # noqa: F401  # its tables are copied, too
 from facemix.storage.database import Database
 from facemix.storage.tables import metadata, shelf
 

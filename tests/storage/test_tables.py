@@ -6,6 +6,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import insert, select
 from sqlalchemy.exc import StatementError
 
+from facemix.storage import governance_tables  # noqa: F401  # its tables belong to the metadata
 from facemix.storage.tables import ledger, metadata, recipes, shelf
 
 
@@ -29,6 +30,8 @@ def test_the_ledger_has_no_column_for_who_or_what():
     assert {column.name for column in ledger.c} == {
         *("id", "request_id", "at", "route", "status", "error_code", "model_id", "key_name"),
         *("frames_encoded", "frames_decoded", "device_seconds", "milliseconds", "bytes_in", "bytes_out"),
+        *("idempotency_key", "weights", "recipe_hash", "stage_ms", "cpu_seconds", "outcome", "reason", "consent"),
+        *("price_version", "cost", "record"),
     }
 
 

@@ -38,7 +38,8 @@ def test_everything_works_the_same_in_the_other_database(pair, row, noon, monkey
     old, new = (DatabaseShelf(one, 2**24) for one in pair)
     things = [old.put("face", bytes(range(256)), owner="a", seconds=600, note="ü") for _ in range(3)]
     Ledger(source).append_many([row(bytes_in=number) for number in range(5)])
-    assert transfer(source, target) == {"recipes": 1, "ledger": 5, "keys": 1, "shelf": 3}
+    copied = {name: rows for name, rows in transfer(source, target).items() if rows}
+    assert copied == {"recipes": 1, "ledger": 5, "keys": 1, "shelf": 3}
     assert KeyStore(target).find(secret) == KeyStore(source).find(secret)
     assert RecipeStore(target, blobs).get(saved.id) == RecipeStore(source, blobs).get(saved.id)
     assert RecipeStore(target, blobs).picture(saved.id) == b"\x89PNG"
