@@ -10,7 +10,7 @@ EXTRAS ?= openvino,video
 CONSTRAINTS := .ci/constraints.txt
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c $(CONSTRAINTS)
 
-.PHONY: serve test lint check doctor examples cards bench drill-overload drill-slow performance clean
+.PHONY: serve test lint check doctor examples cards bench drill-overload drill-slow drill-fuzz performance clean
 
 serve: $(VENV)/.serve
 	$(VENV)/bin/facemix serve
@@ -57,6 +57,10 @@ drill-overload: $(VENV)/.test
 # Slow headers, bodies and readers beside an honest client, on loopback.
 drill-slow: $(VENV)/.test
 	$(VENV)/bin/python -m benchmarks.drill_slow --clients 1200 --seconds 45
+
+# An hour of broken files against the decoding of uploads. ATHERIS=--atheris lets libFuzzer choose them (pip install atheris).
+drill-fuzz: $(VENV)/.test
+	$(VENV)/bin/python -m benchmarks.fuzz_decoder --seconds 3600 $(ATHERIS)
 
 performance: $(VENV)/.test
 	$(VENV)/bin/python -m benchmarks.performance
