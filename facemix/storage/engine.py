@@ -98,8 +98,10 @@ def _sqlite(url: URL) -> Engine:
 
 
 def _set_up(connection: sqlite3.Connection, _record: Any) -> None:
-    """Write-ahead log: readers do not wait for writers. NORMAL: a power cut may cost the last commits, not the file."""
+    """Write-ahead log: readers do not wait for writers. NORMAL: a power cut may cost the last commits, not the file.
+    What is deleted is overwritten with zeros (`Database.scrub` does the same for the log)."""
     _use_wal(connection)
+    connection.execute("PRAGMA secure_delete=ON").close()
     connection.execute("PRAGMA synchronous=NORMAL").close()
     connection.execute("PRAGMA foreign_keys=ON").close()
 

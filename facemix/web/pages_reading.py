@@ -25,6 +25,7 @@ async def docs(request: Request) -> Response:
     )
 
 
+@router.get("/privacy")
 @router.get("/about")
 async def about(request: Request) -> Response:
     return render(request, "about.html")

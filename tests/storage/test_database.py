@@ -5,10 +5,11 @@ from sqlalchemy.exc import IntegrityError
 from facemix.errors import StorageUnavailable
 from facemix.storage import database as databases
 from facemix.storage.database import Database
+from facemix.storage.database_shelf import DatabaseShelf
 from facemix.storage.ledger import Ledger
 from facemix.storage.tables import keys, ledger, recipes
 
-NEWEST = "0003"
+NEWEST = "0004"
 
 
 def key_row(noon, name):
@@ -80,3 +81,21 @@ def test_deleting_goes_on_over_batches(database, row, monkeypatch):
 def test_a_closed_database_opens_again_when_it_is_used(database):
     database.close()
     assert database.delete_where(recipes, recipes.c.id == "a") == 0
+
+
+def test_what_was_deleted_is_nowhere_in_the_files_after_scrubbing(tmp_path):
+    marker = b"planted-marker-0123456789"
+
+    def holding() -> list[str]:
+        return [path.name for path in tmp_path.iterdir() if marker in path.read_bytes()]
+
+    with Database.open(f"sqlite:///{tmp_path}/facemix.sqlite3") as database:
+        database.upgrade()
+        things = DatabaseShelf(database, 2**24)
+        kept = things.put("face", marker * 400, owner=None, seconds=600)
+        assert holding() == ["facemix.sqlite3-wal"]
+        database.scrub()
+        assert holding() == ["facemix.sqlite3"]
+        things.delete("face", kept.id, owner=None)
+        assert database.scrub() == 0
+        assert holding() == []

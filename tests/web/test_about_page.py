@@ -66,3 +66,30 @@ def test_the_browser_keeps_keys_alone():
     page = about()
     for words in ("facemix.saved", "facemix.theme", "no cookies", "The camera is used only after you press its button"):
         assert words in page
+
+
+def test_the_page_is_found_under_both_of_its_names():
+    with running() as client:
+        assert client.get("/privacy").text == client.get("/about").text
+
+
+def test_what_waits_for_a_reviewer_is_said_with_its_time_and_share():
+    page = about(review_hours=48, review_share=0.025)
+    assert "by chance (2.5 in a hundred, where there is a reviewer)" in page
+    assert "after 2 days in any case" in page
+    assert "by chance" not in about(review_share=0)
+
+
+@pytest.mark.parametrize(
+    ("setting", "on", "off"),
+    [
+        ("label", "bear a small label", "bear no visible label"),
+        ("mark", "hold an invisible mark", None),
+        ("credentials", "are signed with content credentials", None),
+    ],
+)
+def test_marks_are_spoken_of_as_they_are_set(setting, on, off):
+    assert on in about(**{setting: True})
+    page = about(**{setting: False})
+    assert on not in page
+    assert off is None or off in page
