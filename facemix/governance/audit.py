@@ -129,6 +129,20 @@ class AuditLog:
         with self._database.reading() as connection:
             return [_read(row) for row in connection.execute(wanted).mappings()]
 
+    def about(self, subject: str, *, since: datetime) -> list[AuditRow]:  # type: ignore[valid-type]  # see `list`
+        """The rows about one thing from that time on, the oldest first.
+
+        Raises:
+            StorageUnavailable: the database refused.
+        """
+        with self._database.reading() as connection:
+            return self.about_in(connection, subject, since=since)
+
+    def about_in(self, connection: Connection, subject: str, *, since: datetime) -> list[AuditRow]:  # type: ignore[valid-type]
+        """The same within a transaction of the caller."""
+        wanted = select(audit).where(audit.c.at >= since, audit.c.subject == subject).order_by(audit.c.number)
+        return [_read(row) for row in connection.execute(wanted).mappings()]
+
     def verify(self) -> AuditCheck:
         """Reads the whole chain and says where it first breaks.
 
@@ -141,10 +155,10 @@ class AuditLog:
                 return AuditCheck(number, previous, f"row {number + 1} is missing: row {row['number']} follows")
             number = row["number"]
             if row["previous"] != previous:
-                return AuditCheck(number, previous, f"row {number} does not name the row before it")
+                return AuditCheck(number - 1, previous, f"row {number} does not name the row before it")
             fields = (row[name] for name in ("number", "at", "actor", "action", "subject", "details", "previous"))
             if row["hash"] != _hash(*fields):
-                return AuditCheck(number, previous, f"row {number} was changed")
+                return AuditCheck(number - 1, previous, f"row {number} was changed")
             previous = row["hash"]
         return AuditCheck(number, previous, None)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from facemix.governance.audit import AuditLog
 from facemix.storage.database import Database
@@ -63,12 +63,16 @@ class Controls:
         with self._database.writing() as connection:
             # The audit's lock comes first: on PostgreSQL two that set a new control at once would collide.
             self._audit.append_in(connection, actor, action, name, {"value": value}, now=at)
-            changed = {"value": json.dumps(value), "changed_at": at}
-            found = connection.execute(
-                update(controls).where(controls.c.name == name).values(version=controls.c.version + 1, **changed)
-            ).rowcount
-            if not found:
-                connection.execute(insert(controls), {"name": name, "version": 1, **changed})
+            self.write_in(connection, name, value, at)
+
+    def write_in(self, connection: Connection, name: str, value: Any, at: datetime) -> None:
+        """The same within a transaction of the caller, who has added the row to the audit log before."""
+        changed = {"value": json.dumps(value), "changed_at": at}
+        found = connection.execute(
+            update(controls).where(controls.c.name == name).values(version=controls.c.version + 1, **changed)
+        ).rowcount
+        if not found:
+            connection.execute(insert(controls), {"name": name, "version": 1, **changed})
 
     def touch(self, name: str, *, actor: str, action: str) -> None:
         """Lets every worker look again at what belongs to `name`, as ``models``."""

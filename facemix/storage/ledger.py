@@ -6,13 +6,34 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
+from typing import Literal, get_args
 
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import ColumnElement, and_, case, func, select
 
 from facemix.storage.database import Database
 from facemix.storage.tables import ledger
+
+Outcome = Literal["kept", "held", "refused", "failed"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+_FAILED = 499  # from here on: the client left before there was an answer, or the fault is the server's
+
+# Most characters of what may come from outside, or grow with what was asked for.
+MOST_RECORD = 32 * 1024
+_MOST = {
+    "request_id": 128,
+    "route": 200,
+    "error_code": 64,
+    "model_id": 200,
+    "key_name": 64,
+    "idempotency_key": 255,
+    "weights": 64,
+    "recipe_hash": 64,
+    "reason": 300,
+    "consent": 100,
+}
+_MOST_STAGES = 2 * 1024
 
 
 def _row_id() -> str:
@@ -33,8 +54,17 @@ class LedgerRow:
         key_name: name of the API key, None where none was given.
         frames_encoded, frames_decoded: pictures that went through the encoder and the decoder.
         device_seconds: share of the device's time.
-        milliseconds: from the end of the request's header to the last byte of the answer.
+        milliseconds: from the end of the request's header until the last part of the answer is ready to be sent.
         bytes_in, bytes_out: sizes of the bodies.
+        idempotency_key: the request's header, None without one.
+        weights, recipe_hash: SHA-256 of the model's weights and of the recipe, hexadecimal.
+        stage_ms: milliseconds by stage, as JSON.
+        cpu_seconds: processor time; an estimate, see `facemix.serving.meter`.
+        outcome: kept (answered), held (a person looks first), refused (the request's fault) or failed (not its fault).
+        reason: the refusal's code, or why it is held.
+        consent: version of the consent's text that was stated, None where none was.
+        price_version, cost: which price table, and what it says; 0 without one.
+        record: the conditioning record, as JSON.
         at: when it was answered; aware.
         id: makes writing the same row twice harmless.
     """
@@ -51,13 +81,52 @@ class LedgerRow:
     milliseconds: float = 0.0
     bytes_in: int = 0
     bytes_out: int = 0
+    idempotency_key: str | None = None
+    weights: str | None = None
+    recipe_hash: str | None = None
+    stage_ms: str | None = None
+    cpu_seconds: float = 0.0
+    outcome: Outcome = "kept"
+    reason: str | None = None
+    consent: str | None = None
+    price_version: int = 0
+    cost: float = 0.0
+    record: str | None = None
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     id: str = field(default_factory=_row_id)
 
 
+def outcome_of(status: int, said: str | None = None) -> Outcome:
+    """What became of a request.
+
+    Args:
+        status: of the answer; 499 where the client left before it.
+        said: ``held`` for an answer that promises a later one.
+    """
+    if status >= _FAILED:
+        return "failed"
+    if status >= 400:
+        return "refused"
+    return "held" if said == "held" else "kept"
+
+
+def bounded(row: LedgerRow) -> LedgerRow:
+    """The row as any database takes it: texts of bounded length without NUL and lone surrogates."""
+    changes: dict[str, str | None] = {}
+    for name, most in _MOST.items():
+        text = getattr(row, name)
+        if text is not None and (len(text) > most or not text.isascii() or "\0" in text):
+            changes[name] = text[:most].replace("\0", "").encode("utf-8", "replace").decode()
+    if row.record is not None and len(row.record) > MOST_RECORD:
+        changes["record"] = f'{{"left_out": "the record had {len(row.record)} characters"}}'
+    if row.stage_ms is not None and len(row.stage_ms) > _MOST_STAGES:
+        changes["stage_ms"] = None
+    return replace(row, **changes) if changes else row  # type: ignore[arg-type]
+
+
 @dataclass(frozen=True, kw_only=True)
 class LedgerTotal:
-    """Sums over the requests of one model and one key; `refused` counts those with an error code."""
+    """Sums over the requests of one model and one key; `refused` counts those with an error code that are not held."""
 
     model_id: str | None
     key_name: str | None
@@ -69,9 +138,11 @@ class LedgerTotal:
     milliseconds: float
     bytes_in: int
     bytes_out: int
+    cpu_seconds: float
+    cost: float
 
 
-_COLUMNS = tuple(one.name for one in fields(LedgerRow))
+COLUMNS = tuple(one.name for one in fields(LedgerRow))
 _SUMS = tuple(one.name for one in fields(LedgerTotal))[4:]
 
 
@@ -88,7 +159,7 @@ class Ledger:
             StorageFull, StorageUnavailable: the database refused; no row was written, or, if the connection was
                 lost at the end, all were. Writing them again is right in either case.
         """
-        self._database.insert_missing(ledger, [{name: getattr(row, name) for name in _COLUMNS} for row in rows])
+        self._database.insert_missing(ledger, [{name: getattr(row, name) for name in COLUMNS} for row in rows])
 
     def totals(self, since: datetime | None = None, until: datetime | None = None) -> list[LedgerTotal]:
         """Sums by model and key, the costliest in device seconds first.
@@ -102,7 +173,9 @@ class Ledger:
                 columns.model_id,
                 columns.key_name,
                 func.count().label("requests"),
-                func.sum(case((columns.error_code.is_not(None), 1), else_=0)).label("refused"),
+                func.sum(case((and_(columns.error_code.is_not(None), columns.outcome != "held"), 1), else_=0)).label(
+                    "refused"
+                ),
                 *(func.sum(columns[name]).label(name) for name in _SUMS),
             )
             .where(*_between(since, until))
@@ -118,6 +191,17 @@ class Ledger:
             )
             for row in rows
         ]
+
+    def spent(self, since: datetime, until: datetime | None = None) -> dict[str | None, float]:
+        """What the requests of each key cost; under None those without a key.
+
+        Raises:
+            StorageUnavailable: the database refused.
+        """
+        wanted = select(ledger.c.key_name, func.sum(ledger.c.cost)).where(*_between(since, until))
+        with self._database.reading() as connection:
+            rows = connection.execute(wanted.group_by(ledger.c.key_name)).all()
+        return {name: float(cost) for name, cost in rows}
 
     def count(self, since: datetime | None = None, until: datetime | None = None) -> int:
         """How many requests.

@@ -154,6 +154,19 @@ class RecipeStore:
                 f"there is no recipe {identity!r} with this delete token", hint="both came back when it was saved"
             )
 
+    def take_down(self, identity: str) -> bool:
+        """Deletes the recipe and its picture without its token, for an operator; whether there was one.
+
+        Raises:
+            StorageFull, StorageUnavailable: the database or the blob store refused; it can be taken down again.
+        """
+        mine = recipes.c.id == identity[:64]
+        with self._database.reading() as connection:
+            row = connection.execute(select(recipes.c.picture).where(mine)).one_or_none()
+        if row is not None and row.picture is not None:
+            self._blobs.delete(row.picture)
+        return row is not None and bool(self._deleted(mine))
+
     def sweep(self, *, now: datetime | None = None) -> int:
         """Deletes what has expired; how many recipes that were. A picture that cannot be deleted keeps only its own
         recipe from going.

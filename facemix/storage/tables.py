@@ -77,7 +77,7 @@ class LedgerColumns(TypedColumns):
     """
 
     id = Column(String(32), primary_key=True)
-    request_id: Named[str] = Column(Text)
+    request_id: Named[str] = Column(Text, index=True)
     at: Named[datetime] = Column(UtcTime, index=True)
     route: Named[str] = Column(Text)
     status: Named[int] = Column(Integer)

@@ -74,3 +74,66 @@ def test_a_limit_out_of_range_is_refused(keys, rate):
     with pytest.raises(RequestInvalid, match=f"{rate} requests"):
         keys.create("a", rate)
     assert keys.list() == []
+
+
+def test_an_expired_key_is_listed_but_not_found(keys, noon):
+    secret = keys.create("a", days=2, now=noon)
+    ends = noon + timedelta(days=2)
+    assert keys.find(secret, now=ends - timedelta(seconds=1)).expires_at == ends
+    assert keys.find(secret, now=ends) is None
+    (key,) = keys.list()
+    assert (key.is_live(noon), key.is_live(ends)) == (True, False)
+    assert (keys.count(now=noon), keys.count(now=ends)) == (1, 0)
+    with pytest.raises(RecordMissing):
+        keys.rotate("a", now=ends)
+    keys.revoke("a", now=ends)
+    assert keys.list()[0].revoked_at == ends
+
+
+def test_a_new_secret_takes_the_place_of_the_old_one(keys):
+    first = keys.create("a", 60, scopes=["faces", "mix"], budget_day=1.5, budget_month=20)
+    before = keys.find(first)
+    second = keys.rotate("a")
+    assert keys.find(first) is None
+    assert keys.find(second) == before
+    assert before.scopes == {"mix", "faces"}
+    assert (before.budget_day, before.budget_month) == (1.5, 20)
+    keys.revoke("a")
+    with pytest.raises(RecordMissing):
+        keys.rotate("a")
+    assert keys.find(second) is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"scopes": []},
+        {"scopes": ["mix", "everything"]},
+        {"scopes": ["mix faces"]},
+        {"days": 0},
+        {"days": 36501},
+        {"budget_day": 0},
+        {"budget_day": -1.0},
+        {"budget_month": float("nan")},
+        {"budget_month": float("inf")},
+    ],
+)
+def test_what_is_out_of_range_is_refused(keys, wrong):
+    with pytest.raises(RequestInvalid) as refused:
+        keys.create("a", **wrong)
+    assert refused.value.where in wrong
+    assert keys.list() == []
+
+
+def test_what_is_done_beside_a_change_is_done_with_it_or_not_at_all(keys):
+    def refuse(connection):
+        raise RequestInvalid("no", hint="no")
+
+    with pytest.raises(RequestInvalid, match="no"):
+        keys.create("a", also=refuse)
+    assert keys.list() == []
+    secret = keys.create("a")
+    for change in (keys.rotate, keys.revoke):
+        with pytest.raises(RequestInvalid, match="no"):
+            change("a", also=refuse)
+    assert keys.find(secret) is not None

@@ -51,6 +51,7 @@ def test_writing_a_row_again_changes_nothing(ledger, row):
 
 def test_totals_are_by_model_and_key_and_the_costliest_come_first(ledger, row):
     cost = {"frames_encoded": 2, "frames_decoded": 3, "milliseconds": 1.5, "bytes_in": 2**40, "bytes_out": 7}
+    cost |= {"cpu_seconds": 0.75, "cost": 0.25}
     ledger.append_many(
         [
             row(error_code="busy", status=503),
@@ -60,6 +61,7 @@ def test_totals_are_by_model_and_key_and_the_costliest_come_first(ledger, row):
         ]
     )
     none = dict.fromkeys(("frames_encoded", "frames_decoded", "bytes_in", "bytes_out"), 0)
+    none |= dict.fromkeys(("cpu_seconds", "cost"), 0.0)
     found = ledger.totals()
     assert found == [
         LedgerTotal(
@@ -73,6 +75,8 @@ def test_totals_are_by_model_and_key_and_the_costliest_come_first(ledger, row):
             milliseconds=3.0,
             bytes_in=2**41,
             bytes_out=14,
+            cpu_seconds=1.5,
+            cost=0.5,
         ),
         LedgerTotal(model_id="m", key_name=None, requests=1, refused=0, device_seconds=0.125, milliseconds=0.0, **none),
         LedgerTotal(model_id=None, key_name=None, requests=1, refused=1, device_seconds=0.0, milliseconds=0.0, **none),

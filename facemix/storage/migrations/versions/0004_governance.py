@@ -35,6 +35,7 @@ def _ledger_and_keys() -> None:
     ):
         op.add_column("ledger", column)
     op.create_index("ix_ledger_recipe_hash", "ledger", ["recipe_hash"])
+    op.create_index("ix_ledger_request_id", "ledger", ["request_id"])
     # Rows of before tell by their status and code what became of them; 499 is a client that left.
     op.execute("UPDATE ledger SET outcome = 'failed' WHERE status >= 499")
     op.execute("UPDATE ledger SET outcome = 'refused' WHERE status >= 400 AND status < 499")
