@@ -23,9 +23,7 @@ from facemix.evaluation.gates import gate_figures, read_manifest
 from facemix.evaluation.groups import age_of, group_figures, labels_of
 from facemix.evaluation.identity import (
     ABSENT,
-    IdentityEmbedder,
     distances,
-    load_embedder,
     midpoint_identity,
     reconstruction_identity,
     same_person,
@@ -37,6 +35,7 @@ from facemix.evaluation.reconstruction import measure_reconstructions, reconstru
 from facemix.evaluation.results import Data, Figure, Figures, Identity, Margins, Results, Subject
 from facemix.evaluation.wasserstein import SlicedWasserstein
 from facemix.faces.centerface import CenterFace
+from facemix.faces.embedder import IdentityEmbedder, load_embedder
 from facemix.faces.types import FaceDetector
 from facemix.training.dataset import FaceSet, load_split, read_summary
 from facemix.training.trainer import code_version

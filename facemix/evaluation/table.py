@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from facemix.evaluation.results import Figure, Gates, Results, Subject
+from facemix.faces.embedder import SAME_PERSON
 
+# A portrait that passes for two people: the abuse that face mixing is known for.
+MORPHING = "morphing: mid-points taken for both parents"
 _NONE = "–"
 
 
@@ -48,7 +51,7 @@ _FIGURES: tuple[tuple[str, int, Callable[[Subject], Figure | None]], ...] = (
     ("landmarks off the middle of their ends'", 3, _of("midpoints", "landmark_offset")),
     ("mid-points: identity distance to the parents", 3, _of("midpoints", "identity_to_parents")),
     ("nearer to one parent by", 3, _of("midpoints", "identity_imbalance")),
-    ("taken for both parents, share", 3, _of("midpoints", "identity_both")),
+    (f"{MORPHING} (below {SAME_PERSON:g}), share", 3, _of("midpoints", "identity_both")),
     ("path: largest over mean step", 2, _of("midpoints", "smoothness")),
     ("worst to best group, age: MSE", 2, _worst_to_best("age")),
     ("worst to best group, gender: MSE", 2, _worst_to_best("gender")),

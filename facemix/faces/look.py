@@ -7,6 +7,7 @@ upright photograph as the file has it, whatever was decoded of it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -29,7 +30,7 @@ class FoundFace:
     """One face of a photograph, with what the gates say of it.
 
     `crop` is the aligned square crop, (S, S, 3) uint8 RGB. `refusal` holds the error that mixing this face
-    would raise, or None.
+    would raise, or None. `figures` is what the caller wanted measured on the crop, or None.
     """
 
     index: int
@@ -37,6 +38,7 @@ class FoundFace:
     quality: Quality
     crop: np.ndarray
     refusal: FaceError | None = None
+    figures: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,14 @@ class Look:
             figures in those of the full size (at most `DecodeLimits.max_side`).
         notes: what was done to decode it, one plain sentence each.
         faces: largest first, at least one.
+        credentials: the content credentials that the file brought along, as text, where whoever looked has read them.
     """
 
     width: int
     height: int
     notes: tuple[str, ...]
     faces: tuple[FoundFace, ...]
+    credentials: str | None = None
 
 
 def look(
@@ -65,6 +69,7 @@ def look(
     placed: Placed | None = None,
     where: str | None = None,
     gate: AbstractContextManager[object] | None = None,
+    figures: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> Look:
     """All faces of a photograph, largest first, with their crops and what the gates say.
 
@@ -77,6 +82,7 @@ def look(
         where: which input this is; every error carries it.
         gate: entered around each decoding, to bound how many run at once. Entered more than once, so it must be
             reusable: a lock or a semaphore is.
+        figures: measured on every crop that is not refused.
 
     Raises:
         ImageError: the bytes are no usable image.
@@ -96,7 +102,9 @@ def look(
         crop = Alignment.from_landmarks(face.landmarks, crop_size).crop_of(photo)
         quality = measure(face, crop, nose=placed is None)
         as_sent = face.scaled(width / photo.width, height / photo.height)
-        found.append(FoundFace(index, as_sent, quality, crop, refusal(quality)))
+        refused = refusal(quality)
+        measured = None if figures is None or refused is not None else figures(crop)
+        found.append(FoundFace(index, as_sent, quality, crop, refused, measured))
     return Look(width, height, photo.notes, tuple(found))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -75,6 +76,7 @@ class Quality:
         yaw: 0 frontal to 1 profile, estimated from the landmarks; NaN where the nose's place is not known.
         roll: degrees by which the face leans in the upright image, -180 to 180.
         brightness: mean luma of the crop, 0 to 1.
+        photograph: how much the crop looks like a photograph of a face, 0 to 1; NaN where no gate has judged it.
         warnings: codes with a sentence each, for what is usable but will cost likeness.
     """
 
@@ -85,3 +87,4 @@ class Quality:
     roll: float
     brightness: float
     warnings: tuple[tuple[str, str], ...] = field(default=())
+    photograph: float = math.nan

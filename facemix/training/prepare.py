@@ -182,16 +182,16 @@ def _prepare_one(path: Path, name: str, options: PrepareOptions) -> tuple[dict[s
     except OSError as error:
         row["refused"] = f"unreadable: {error.strerror}"
         return row, None
-    row["thumbnail"] = _thumbnail(largest.crop)
+    row["thumbnail"] = thumbnail(largest.crop).tobytes().hex()
     buffer = io.BytesIO()
     Image.fromarray(largest.crop).save(buffer, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
     return row, buffer.getvalue()
 
 
-def _thumbnail(crop: np.ndarray) -> str:
-    """A tiny grey picture in hexadecimal, by which near-duplicates are recognised."""
+def thumbnail(crop: np.ndarray) -> np.ndarray:
+    """A tiny grey picture by which near-duplicates are recognised: (THUMBNAIL_SIDE ** 2,) uint8."""
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
-    return cv2.resize(grey, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA).tobytes().hex()
+    return cv2.resize(grey, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA).ravel()
 
 
 def _finish(out: Path, shards: int, options: PrepareOptions) -> dict[str, Any]:

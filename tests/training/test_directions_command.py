@@ -24,7 +24,7 @@ def checkpoint(tmp_path):
 
 @pytest.fixture
 def run(monkeypatch, capsys):
-    monkeypatch.setattr("facemix.evaluation.identity.load_embedder", lambda: None)
+    monkeypatch.setattr("facemix.faces.embedder.load_embedder", lambda: None)
 
     def invoke(*arguments):
         monkeypatch.setattr(sys, "argv", ["facemix", "directions", *map(str, arguments)])

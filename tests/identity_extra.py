@@ -2,7 +2,8 @@
 
 import pytest
 
-from facemix.evaluation.identity import ABSENT, load_embedder
+from facemix.evaluation.identity import ABSENT
+from facemix.faces.embedder import load_embedder
 
 
 def embedder_or_skip():
