@@ -118,6 +118,15 @@ class Settings(BaseSettings):
     )
     gate: bool = Field(True, description="refuse what looks like no photograph of a face: drawings, statues, masks")
     check_results: bool = Field(True, description="withhold results that are no face, or a document's portrait")
+    training_data: Path | None = Field(
+        None,
+        description="prepared data set of the model's training faces, whose pictures explanations then show; "
+        "empty shows their hashes alone",
+    )
+    latent_signers: str = Field(
+        "",
+        description="public keys, by commas, of other installations whose signed latents are taken; empty means none",
+    )
     guard_distance: float = Field(
         0.5, ge=0.1, le=1.0, description="embedding distance below which a result is a protected person's likeness"
     )

@@ -113,7 +113,16 @@ async function parsed(blob) {
   }
 }
 
+// A result that a person looks at first comes as a success without the result; jobs are accepted by 202, too.
+async function heldOf(blob) {
+  const said = await parsed(blob);
+  if (said.code !== "held_for_review") return null;
+  return new Problem({ ...said, hint: `${said.hint}: ${said.page_url}` });
+}
+
 export class Api {
+  photoHeaders = {}; // what goes along with every photo
+
   constructor(base) {
     this.base = base;
   }
@@ -125,8 +134,14 @@ export class Api {
     for (let attempt = 1; ; attempt += 1) {
       const send = onProgress ? byRequest : byFetch;
       const answer = await send(this.base + path, { method, headers: { Accept: accept, ...headers }, onProgress, ...options });
-      if (answer.ok) return answer.blob;
+      if (answer.ok) {
+        const held = answer.status === 202 ? await heldOf(answer.blob) : null;
+        if (held) throw held;
+        return answer.blob;
+      }
       const seconds = Number(answer.retryAfter);
+      // Nobody knows how long what the operator has switched off stays so.
+      if (answer.problem?.code === "halted") throw answer.problem;
       if (![429, 503].includes(answer.status) || !(seconds > 0) || attempt >= tries) throw answer.problem;
       onWait?.(Math.min(seconds, 30));
       await pause(Math.min(seconds, 30), options.signal);
@@ -153,7 +168,7 @@ export class Api {
     const form = new FormData();
     form.append("image", file, file.name || "photo");
     for (const [name, { x, y }] of Object.entries(placed ?? {})) form.append(name, `${x.toFixed(2)},${y.toFixed(2)}`);
-    return parsed(await this.send("/api/v1/faces", { method: "POST", body: form, ...options }));
+    return parsed(await this.send("/api/v1/faces", { method: "POST", body: form, headers: this.photoHeaders, ...options }));
   }
 
   sampleUrl(number, seed = 0) {

@@ -15,9 +15,9 @@ export class Parents {
   #left = 0; // photos for which there was no place, and of which nothing has been said yet
   #lone = null; // key of the only parent, where it stands in the second place
 
-  // picker, placer: the two dialogs.
-  constructor({ store, photos, api, say, report, picker, placer }) {
-    Object.assign(this, { store, photos, api, say, report, picker, placer });
+  // picker, placer, consent: the dialogs.
+  constructor({ store, photos, api, say, report, picker, placer, consent }) {
+    Object.assign(this, { store, photos, api, say, report, picker, placer, consent });
     const on = {
       take: (card, files) => this.#takeAt(card, files),
       cancel: (card) => this.#cancel(card),
@@ -78,12 +78,20 @@ export class Parents {
 
   // Files for the next free places.
   take(files) {
+    if (this.#unasked(files, () => this.take(files))) return;
     for (const file of files) {
       const cell = this.#free();
       if (cell < 0) this.#left += 1;
       else this.#send(new Ticket(file, null, cell, null));
     }
     if (!this.busy && this.#left > 0) this.say(this.withLeft(text.full(this.store.most)));
+  }
+
+  // Whether consent must be stated first; then it is asked for, and `go` is called if it was.
+  #unasked(files, go) {
+    if (!this.consent.needed || files.length === 0) return false;
+    this.consent.ask().then((agreed) => (agreed ? go() : this.say(text.notSent)));
+    return true;
   }
 
   // A message, and how many photos were not taken once no other is under way.
@@ -95,7 +103,9 @@ export class Parents {
   }
 
   // The first file for a card, the others for free places.
-  #takeAt(card, [file, ...others]) {
+  #takeAt(card, files) {
+    if (this.#unasked(files, () => this.#takeAt(card, files))) return;
+    const [file, ...others] = files;
     if (card.ticket) this.#drop(card.ticket);
     this.#send(new Ticket(file, null, this.#cards.indexOf(card), card.parent?.key ?? null));
     this.take(others);

@@ -28,6 +28,7 @@ export const text = {
   busy: (seconds) => `The server is busy; trying again in ${seconds} s ...`,
   refused: (letter) => `Photo ${letter} cannot be used; see the note there.`,
   cancelled: "Cancelled.",
+  notSent: "No photo was sent. Sample faces need no consent.",
   full: (most) => `${spelled(most)} faces are the most. Remove or replace one first.`,
   notTaken: (count, most) =>
     `${count === 1 ? "One photo was" : `${count} photos were`} not taken: ${spelled(most).toLowerCase()} faces are the most.`,

@@ -9,6 +9,9 @@ const amountOf = (step, unit, value) => {
   const amount = Math.abs(value * step);
   return `about ${isShare(unit) ? percentOf(amount) : two(amount)} ${unit}`;
 };
+const PLACES = { eyes: "eyes", nose: "nose", mouth: "mouth", skin: "skin", hair: "hair", frame: "surroundings" };
+const strongest = (regions) =>
+  PLACES[Object.entries(regions).reduce((best, one) => (one[1] > best[1] ? one : best))[0]];
 const shares = (letters, weights) =>
   letters.flatMap((letter, index) => (weights[index] > 0 ? [`${percentOf(weights[index])} ${letter}`] : [])).join(", ");
 
@@ -171,6 +174,57 @@ export const save = {
   deleteLabel: "Delete link, shown only now",
   notKept: "This browser keeps no list of what you saved: note both links now.",
   name: (letters) => `Mix of ${letters.join(", ")}`,
+};
+
+export const why = {
+  needFace: "Give a face first.",
+  about: "Draws the face again without each parent and each change, and looks for the training faces nearest to it.",
+  explaining: "Drawing the face without each of its parts ...",
+  changed: "The face has changed meanwhile. Explain it again.",
+  explained: ({ parents, closeness }) => `${parents.map(({ name, influence }) => `${name} drew ${percentOf(influence)}`).join(", ")}.`
+    + `${closeness?.alarm ? " It is as near to a training photograph as copies are." : ""}`,
+  regions: { eyes: "Eyes and brows", nose: "Nose", mouth: "Mouth", skin: "Skin", hair: "Hair", frame: "Surroundings" },
+  mapOf: ({ name, influence }) => `Heat map of face ${name}, which drew ${percentOf(influence)}; the table below has its shares`,
+  drew: ({ influence, weight }) => `drew ${percentOf(influence)}, at a weight of ${percentOf(weight)}`,
+  variation: "Variation",
+  editMap: (title, { regions }) => `Heat map of ${title}, which moved the ${strongest(regions)} most`,
+  moved: (title, { mean, most, regions }) =>
+    `${title}: ${mean.toFixed(1)} of 255 levels on average, ${most.toFixed(0)} at most, most of all the ${strongest(regions)}`,
+  editsText: (left) => `Each picture shows what changes when that one change is left out.${
+    left.length > 0 ? ` Not looked at: ${left.join(", ")}.` : ""}`,
+  noIndex: "This model came without an index of its training faces, so nothing can be said about them.",
+  nearCaption: (faces) => `The nearest of ${faces} training photographs`,
+  nearHeads: ["", "Distance", "Nearer pairs", "SHA-256 begins"],
+  degrees: (angle) => `${angle.toFixed(0)}°`,
+  nearer: (percentile) => `${percentile < 1 ? "under 1" : percentile.toFixed(0)} %`,
+  neighbour: (number) => `Training face ${number}`,
+  nearText: ({ limit, typical }) => `Distances are angles between the faces' numbers: 0° is the same face, 90° has nothing in common. From one training `
+    + `face to its nearest other one it is typically ${typical["50"].toFixed(0)}° (${typical["5"].toFixed(0)}° to ${typical["95"].toFixed(0)}° for 90 in 100); `
+    + `below ${limit.toFixed(0)}° counts as a copy. "Nearer pairs" says how many training faces have another one nearer than that. `
+    + "Near does not mean the same person.",
+  file: "explanation.json",
+  saved: "Saved as explanation.json.",
+
+  // The record as rows for people.
+  record({ at, recipe_sha256: recipe, model, versions, gates, checks, settings }) {
+    const reading = ({ name, value, threshold, rule, passed }) =>
+      `${name.replaceAll("_", " ")} ${value === null ? "not measured" : Number(value.toPrecision(3))}`
+      + `${threshold === null ? "" : ` (${rule} ${threshold})`}${passed === false ? ", not passed" : ""}`;
+    const rows = [
+      ["when", new Date(at).toLocaleString()],
+      ["model", `${model.name}, ${model.data ?? "unknown data"}`],
+      ["weights", model.weights_sha256],
+      ["recipe", recipe],
+      ["computed by", Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(", ")],
+      ...gates.map(({ source, readings }, index) => [
+        `gates of face ${String.fromCharCode(65 + index)}`,
+        readings.length > 0 ? readings.map(reading).join("; ") : `none looked at it: it came as a ${source}`,
+      ]),
+    ];
+    if (checks.length > 0) rows.push(["checks of the result", checks.map(reading).join("; ")]);
+    rows.push(["settings", Object.entries(settings).map(([name, value]) => `${name} ${value}`).join(", ")]);
+    return rows;
+  },
 };
 
 export const dayOf = (moment) => new Date(moment).toLocaleDateString(undefined, { dateStyle: "long" });

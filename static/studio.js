@@ -2,6 +2,7 @@
 
 import { Api, Problem } from "./api.js";
 import { Camera } from "./camera.js";
+import { Consent } from "./consent.js";
 import { listen } from "./dropping.js";
 import { History } from "./history.js";
 import { Keys } from "./keys.js";
@@ -15,6 +16,7 @@ import { init as initAnimate } from "./panel_animate.js";
 import { init as initExplore } from "./panel_explore.js";
 import { init as initRegions } from "./panel_regions.js";
 import { init as initSave } from "./panel_save.js";
+import { init as initWhy } from "./panel_why.js";
 import { Parents } from "./parents.js";
 import { Picker } from "./picking.js";
 import { Picture } from "./picture.js";
@@ -57,6 +59,7 @@ const picture = new Picture(store);
 follow(picture);
 const parents = new Parents({
   store, photos, api, say, report, picker: new Picker(), placer: new Placer(),
+  consent: new Consent(api, form.dataset.consent),
 });
 const session = new History({ store, say });
 new Pad(store, byId("pad"));
@@ -236,7 +239,7 @@ new Keys({
 // --- panels ---
 
 tabs(document.querySelector("[role=tablist]"));
-const panels = { adjust: initAdjust, regions: initRegions, explore: initExplore, animate: initAnimate, save: initSave };
+const panels = { adjust: initAdjust, regions: initRegions, explore: initExplore, animate: initAnimate, why: initWhy, save: initSave };
 for (const [name, init] of Object.entries(panels)) {
   try {
     init({ root: byId(`panel-${name}`), store, mixing, api, say });

@@ -11,7 +11,27 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from facemix import __version__
-from facemix.cli import accounts, batching, faces, mixing, pictures, serving, training
+from facemix.cli import (
+    accounts,
+    audit,
+    batching,
+    costs,
+    explaining,
+    faces,
+    gate,
+    guard,
+    incident,
+    mixing,
+    models,
+    neighbours,
+    pictures,
+    receipts,
+    review,
+    serving,
+    stop,
+    training,
+    verify,
+)
 from facemix.errors import ConfigError, FacemixError
 from facemix.settings import load_settings
 
@@ -97,17 +117,32 @@ for command in (
     batching.sample,
     faces.faces,
     faces.attributes,
+    explaining.explain,
     serving.serve,
+    stop.stop,
+    stop.resume,
     accounts.ledger,
     training.prepare,
     training.train,
     training.sharpen,
     training.directions,
+    neighbours.neighbours,
     training.evaluate,
+    training.fit_checks,
+    gate.gate,
     serving.doctor,
+    receipts.receipt,
+    incident.incident,
+    verify.verify,
 ):
     app.command()(command)
+app.add_typer(models.models)
 app.add_typer(accounts.keys)
+app.add_typer(review.review)
+app.add_typer(audit.audit)
+app.add_typer(costs.costs)
+app.add_typer(accounts.operators)
+app.add_typer(guard.guard)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,9 @@ from typing import Any
 
 from facemix.cli.engines import said
 from facemix.cli.files import make_folder, read_bytes, write
+from facemix.cli.marking import release_for_files
 from facemix.errors import FacemixError, Internal, RequestInvalid
-from facemix.imaging.encode import MediaType, encode_image
+from facemix.imaging.encode import MediaType
 from facemix.serving import batch
 from facemix.serving.batch import MANIFEST, Row, Wish
 from facemix.serving.blocking import BlockingMixer
@@ -54,6 +55,7 @@ class BatchRun:
         self._limit = load_settings().max_upload_bytes
         self._rows = batch.read_table(data, where=str(table))
         self._check_targets()
+        self._release = release_for_files()
         make_folder(out)
         self._known = self._finished()
 
@@ -109,9 +111,9 @@ class BatchRun:
         if known is not None and known.get("inputs") == inputs and self._is_whole(known):
             return known | {"number": row.number, "name": row.name}, False
         result = mixer.mix(parents, edits)
-        data = encode_image(result.image, self._media_type)
-        write(self._out / file, data)
         recipe = result.recipe.portable(result.latents) if self._portable else result.recipe
+        data = self._release.picture(result.image, self._media_type, recipe, result.parents)
+        write(self._out / file, data)
         digest = hashlib.sha256(data).hexdigest()
         notes = (*notes, *result.notes)
         return batch.made(row.number, row.name, file, digest, recipe, notes, inputs=inputs), True
@@ -132,7 +134,9 @@ class BatchRun:
             [hashlib.sha256(one.data).hexdigest() if isinstance(one, PhotoInput) else one.where, one.weight]
             for one in parents
         ]
-        whole = [mixer.model.model_dump(), told, edits, self._media_type, self._portable]
+        marker = self._release.marker
+        put_on = [marker.label, marker.mark, marker.credentials is not None]
+        whole = [mixer.model.model_dump(), told, edits, self._media_type, self._portable, put_on]
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
     def _is_whole(self, entry: dict[str, Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from facemix.faces.look import FoundFace, Look
     from facemix.mixing.recipe import PlacedPoints
 
-_FIGURES = ("score", "face_pixels", "sharpness", "yaw", "roll", "brightness")
+_FIGURES = ("score", "face_pixels", "sharpness", "yaw", "roll", "brightness", "photograph")
 
 
 def faces(
@@ -86,6 +87,7 @@ def attributes(as_json: Annotated[bool, typer.Option("--json", help="Print JSON 
 def _look(photo: str, placed: PlacedPoints | None) -> tuple[Look, str]:
     """What is seen in a photograph, and its SHA-256. Raises `RequestInvalid`, `ImageError`, `FaceError`."""
     from facemix.faces.placed import Placed
+    from facemix.safety.photo_gate import judged, load_gate
     from facemix.serving.lookers import ThreadLookers, lookers_from_settings
     from facemix.vae.checkpoint import read_card
 
@@ -95,7 +97,12 @@ def _look(photo: str, placed: PlacedPoints | None) -> tuple[Look, str]:
     assert isinstance(lookers, ThreadLookers)  # nothing is isolated
     where = None if placed is None else Placed(placed.left_eye, placed.right_eye, placed.mouth)
     try:
-        return lookers.look_here(data, read_card(_checkpoint()).config.crop_size, where), sha256(data).hexdigest()
+        folder = _checkpoint()
+        card = read_card(folder)
+        seen = lookers.look_here(data, card.config.crop_size, where)
+        gate = load_gate(folder, card.weights_sha256) if settings.gate else None
+        judgement = tuple(judged(face, gate) for face in seen.faces)
+        return replace(seen, faces=judgement), sha256(data).hexdigest()
     except FacemixError as error:
         raise error.at(photo) from error
     finally:

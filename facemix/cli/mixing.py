@@ -56,7 +56,9 @@ def mix(
     """Mix one face or more into one picture."""
     from facemix.cli.edits import edits_of, placed_points
     from facemix.cli.engines import mixer_for_one, said
-    from facemix.imaging.encode import encode_image, media_type_for_path
+    from facemix.cli.marking import release_for_files
+    from facemix.imaging.encode import media_type_for_path
+    from facemix.web.release import named
 
     media_type = media_type_for_path(output)
     edits = edits_of(
@@ -86,18 +88,21 @@ def mix(
         parent(photo, share, face, points.get(place))
         for place, (photo, share, face) in enumerate(zip(photos, shares, chosen, strict=True))
     ]
+    release = release_for_files()
     mixer = mixer_for_one()
     edits, notes = said(mixer, edits, prompt, negative_prompt)
     if steps is not None:
         first, second = parents
         strip = mixer.strip(first, second, steps=steps, edits=edits)
-        pixels, used, described = _side_by_side(strip.frames), strip.parents, strip.recipes[len(strip.recipes) // 2]
+        described = named(strip.recipes)
+        pixels, used = _side_by_side(release.mark(strip.frames, described)), strip.parents
     else:
         result = mixer.mix(parents, edits)
-        pixels, used, notes = result.image, result.parents, (*notes, *result.notes)
         described = result.recipe.portable(result.latents) if portable else result.recipe
+        used, notes = result.parents, (*notes, *result.notes)
+        pixels = release.mark(result.image, described)
     report(used, notes)
-    write(output, encode_image(pixels, media_type))
+    write(output, release.file(pixels, media_type, described, used))
     if recipe is not None:
         write(recipe, (described.to_json() + "\n").encode())
     print(f"{output}: {pixels.shape[1]} x {pixels.shape[0]} pixels, by {mixer.model}")
@@ -109,22 +114,27 @@ def replay(
     photos: Annotated[
         list[str] | None, typer.Argument(help="The recipe's photographs in any order, found by their content.")
     ] = None,
+    reencode: Annotated[
+        bool, typer.Option("--reencode", help="Make a recipe of another model anew from its photographs.")
+    ] = False,
 ) -> None:
     """Draw a recipe again: the same pixels, from the same model."""
     from facemix.cli.engines import mixer_for_one
-    from facemix.imaging.encode import encode_image, media_type_for_path
-    from facemix.serving.replay import check_model
+    from facemix.cli.marking import release_for_files
+    from facemix.imaging.encode import media_type_for_path
+    from facemix.serving.replay import check_recipe
 
     media_type = media_type_for_path(output)
     check_targets((*(photos or ()), str(recipe)), output)
     described = _read(recipe)
     found = _by_content(photos or [])
     _check_photos(described, found, recipe)
+    release = release_for_files()
     mixer = mixer_for_one()
-    check_model(described.model, mixer.model, where=str(recipe))
+    check_recipe(described, mixer.model, where=str(recipe), reencode=reencode)
     result = mixer.mix(_inputs(described, found, mixer.mixer.latent_size, str(recipe)), described.edits)
     report(result.parents, result.notes)
-    write(output, encode_image(result.image, media_type))
+    write(output, release.picture(result.image, media_type, result.recipe, result.parents))
     print(f"{output}: {result.image.shape[1]} x {result.image.shape[0]} pixels, by {mixer.model}")
 
 

@@ -57,10 +57,12 @@ def grid(
     """Draw a grid of mixes, with labels."""
     from facemix.cli.edits import edits_of
     from facemix.cli.engines import mixer_for_some, said
-    from facemix.imaging.encode import encode_image, media_type_for_path
+    from facemix.cli.marking import release_for_files
+    from facemix.imaging.encode import media_type_for_path
     from facemix.imaging.sheet import labelled_sheet
     from facemix.mixing.recipe import normalise_weights
     from facemix.web.grids import grid_input
+    from facemix.web.release import named
     from facemix.web.schemas_grids import GridBody
 
     media_type = media_type_for_path(output)
@@ -84,18 +86,20 @@ def grid(
         body = _body(GridBody, photos, shares, kind=kind, rows=rows, columns=columns, radius=radius, first=first)
         wanted = grid_input(body, load_settings())
     parents = _parents(photos, shares, faces, placed)
+    release = release_for_files()
     mixer = mixer_for_some()
     edits, notes = said(mixer, edits, prompt, negative_prompt)
     made = mixer.frames(parents, wanted.specs(edits))
     report(made.parents, notes)
-    drawn = made.frames[list(wanted.places)]
+    described = named([made.recipes[place] for place in wanted.places])
+    drawn = release.mark(made.frames, described)[list(wanted.places)]
     cells = drawn.reshape(wanted.rows, wanted.columns, *drawn.shape[1:])
     pixels = (
         _tiled(cells)
         if plain
         else labelled_sheet(cells, wanted.grid.rows, wanted.grid.columns, caption=f"{wanted.caption} {mixer.model}")
     )
-    write(output, encode_image(pixels, media_type))
+    write(output, release.file(pixels, media_type, described, made.parents))
     if recipe is not None:
         lines = ",\n".join(made.recipes[place].to_json() for place in wanted.places)
         write(recipe, f"[{lines}]\n".encode())
@@ -133,6 +137,7 @@ def animate(
     """Draw a film through any number of faces made of the same photos."""
     from facemix.cli.edits import edits_of
     from facemix.cli.engines import mixer_for_some, said
+    from facemix.cli.marking import release_for_files
     from facemix.imaging.animate import encode_animation
     from facemix.web.animations import CHUNK, animation_input, film_through, specs_of, stops_of
     from facemix.web.schemas_jobs import AnimationBody
@@ -165,6 +170,7 @@ def animate(
         )
         wanted = animation_input(body, load_settings())
     parents = _parents(photos, shares, faces, placed)
+    release = release_for_files()
     mixer = mixer_for_some()
     edits, notes = said(mixer, edits, prompt, negative_prompt)
     stops = stops_of(wanted, edits)
@@ -174,7 +180,8 @@ def animate(
 
     def drawn() -> Iterator[np.ndarray]:
         for start in range(0, len(film.specs), CHUNK):
-            yield from mixer.frames(film.parents, film.specs[start : start + CHUNK]).frames
+            lot = mixer.frames(film.parents, film.specs[start : start + CHUNK])
+            yield from release.mark(lot.frames, film.recipe)
 
     with progress_bar("frames") as on_progress:
         data = encode_animation(
@@ -186,7 +193,7 @@ def animate(
             count=len(film.specs),
             on_progress=lambda done: on_progress(done, len(film.specs)),
         )
-    write(output, data)
+    write(output, release.signed(data, film.media_type, film.recipe, made.parents))
     print(f"{output}: {len(film.specs)} frames of {film.size} x {film.size} pixels, by {mixer.model}")
 
 

@@ -15,11 +15,12 @@ import torch
 
 import facemix
 from facemix.cli.files import make_folder, write
+from facemix.cli.marking import release_for_files
 from facemix.errors import AttributesMissing, RequestInvalid
-from facemix.imaging.encode import encode_image
 from facemix.mixing.attributes import AttributeReader
 from facemix.serving.batcher import Served
 from facemix.serving.engine import Engine
+from facemix.web.release import sample_recipe
 
 SHARD = 1000  # files in a folder
 CHUNK = 64  # faces decoded at once
@@ -58,7 +59,14 @@ class SampleRun:
                     f"{engine.identity} has no attribute directions", hint="leave the option out", where="--labels"
                 )
             self._reader = AttributeReader(engine.directions, engine.prior)
-        self._identity = {"model": engine.identity.model_dump(mode="json"), "seed": seed, "format": kind}
+        self._release = release_for_files()
+        self._identity = {
+            "model": engine.identity.model_dump(mode="json"),
+            "seed": seed,
+            "format": kind,
+            "label": self._release.marker.label,
+            "mark": self._release.marker.mark,
+        }
         self._check_folder()
 
     def work(self, on_progress: Callable[[int, int], None]) -> int:
@@ -77,7 +85,8 @@ class SampleRun:
                 path = self._path(number)
                 if new is not None:
                     make_folder(path.parent)
-                    data = encode_image(new, f"image/{self._kind}")
+                    recipe = sample_recipe(self._engine.identity, number, self._seed)
+                    data = self._release.picture(new, f"image/{self._kind}", recipe)
                     write(path, data)
                     written += 1
                 else:
@@ -150,9 +159,11 @@ class SampleRun:
             return
         except (OSError, ValueError):
             known = None
+        if isinstance(known, dict):
+            known = {"label": False, "mark": False, **known}  # as before there were any
         if not isinstance(known, dict) or {name: known.get(name) for name in self._identity} != self._identity:
             raise RequestInvalid(
-                "the folder holds something else than faces of this model, seed and format",
+                "the folder holds something else than faces of this model, seed, format, label and mark",
                 hint="name another folder",
                 where=str(self._out),
             )

@@ -134,7 +134,8 @@ def directions(
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of every draw.")] = 0,
 ) -> None:
     """Fit a checkpoint's attribute directions and measure what they do (``docs/attributes.md``)."""
-    from facemix.evaluation.identity import ABSENT, load_embedder
+    from facemix.evaluation.identity import ABSENT
+    from facemix.faces.embedder import load_embedder
     from facemix.training.directions import Options, fit_directions
     from facemix.training.directions_table import text
 
@@ -152,6 +153,21 @@ def directions(
     found.save(folder)
     print(text(found.card), end="")
     print(f"{folder}: {len(found.names)} directions of {found.card.model}@{found.card.weights_sha256[:12]}")
+
+
+def fit_checks(
+    checkpoint: Annotated[Path, typer.Argument(help="Folder with model.safetensors and card.json.")],
+    draws: Annotated[int, typer.Option(min=64, max=100_000, help="Faces to decode.")] = 1200,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of every draw.")] = 0,
+) -> None:
+    """Fit what a checkpoint's results are checked by, from faces that it draws itself (``docs/safety.md``)."""
+    from facemix.safety.result_statistics import FILE, fit_statistics
+    from facemix.vae.checkpoint import load_checkpoint
+
+    found = load_checkpoint(checkpoint)
+    statistics = fit_statistics(found, draws=draws, seed=seed)
+    statistics.save(checkpoint, found.card)
+    print(f"{checkpoint / FILE}: residual {statistics.most_residual:.3f}, contrast {statistics.least_contrast:.3f}")
 
 
 def _assignments(pairs: list[str]) -> dict[str, object]:

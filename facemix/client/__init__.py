@@ -13,6 +13,7 @@ from __future__ import annotations
 from facemix.client.answers import (
     Attribute,
     Attributes,
+    Explanation,
     Face,
     Grid,
     GridCell,
@@ -36,6 +37,7 @@ __all__ = [
     "Attributes",
     "Client",
     "Edits",
+    "Explanation",
     "Face",
     "FaceId",
     "Grid",

@@ -73,6 +73,51 @@ class Result(Picture):
 
 
 @dataclass(frozen=True)
+class Explanation:
+    """Why a face looks as it does; `docs/explaining.md` says what each member means.
+
+    Attributes:
+        parents: what each drew: name, weight, influence, regions.
+        edits: what each moved: name, value, mean, most, regions.
+        closeness: the nearest training faces and the alarm, None where the model has no index of them.
+        record: what the result was made under.
+        pictures: the heat maps, as ``parent A`` and ``edit smile``.
+    """
+
+    recipe: dict[str, Any]
+    parents: tuple[dict[str, Any], ...]
+    edits: tuple[dict[str, Any], ...]
+    closeness: dict[str, Any] | None
+    record: dict[str, Any]
+    pictures: dict[str, Picture] = field(repr=False)
+    faces: tuple[dict[str, Any], ...]
+    model: str
+    request_id: str
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> Explanation:
+        """From what the endpoint answers."""
+        pictures = {
+            f"{kind} {one['name']}": Picture.embedded(one["picture"])
+            for kind in ("parent", "edit")
+            for one in answer[f"{kind}s"]
+        }
+        parents, edits = (
+            tuple({name: value for name, value in one.items() if name != "picture"} for one in answer[member])
+            for member in ("parents", "edits")
+        )
+        return picked(
+            cls,
+            answer,
+            parents=parents,
+            edits=edits,
+            pictures=pictures,
+            faces=tuple(answer["faces"]),
+            model=answer["model"]["id"],
+        )
+
+
+@dataclass(frozen=True)
 class Face:
     """A face of a photograph.
 

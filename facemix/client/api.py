@@ -12,6 +12,7 @@ import httpx
 from facemix.client.answers import (
     Attribute,
     Attributes,
+    Explanation,
     Face,
     Grid,
     GridCell,
@@ -44,6 +45,8 @@ class Client:
     Args:
         url: of the server.
         key: an API key; none is needed.
+        consent: the version of the server's terms (page /terms) to which you agree: everybody in the photographs that
+            you send is of age and agrees, too. A server may require it.
         timeout: seconds without a sign of the server after which a request is given up.
         retries: how often a request is sent again.
         http: an `httpx.Client` to use, which is not closed.
@@ -54,11 +57,12 @@ class Client:
         url: str,
         *,
         key: str | None = None,
+        consent: str | None = None,
         timeout: float = 60,
         retries: int = 3,
         http: httpx.Client | None = None,
     ) -> None:
-        self._transport = Transport(url, key, timeout, retries, http)
+        self._transport = Transport(url, key, timeout, retries, http, consent)
 
     def __enter__(self) -> Self:
         return self
@@ -143,6 +147,27 @@ class Client:
         }
         files = {f"photo_{place}": ("photo", read(photo)) for place, photo in enumerate(photos)}
         return _result(self._transport.json("POST", f"{_V1}/mix", data=fields, files=files))
+
+    def explain(
+        self,
+        parents: Sequence[Parent],
+        *,
+        weights: Sequence[float] | None = None,
+        image_format: ImageType = "image/png",
+        portable: bool = False,
+        **edits: Unpack[Edits],
+    ) -> Explanation:
+        """Why a mix looks as it does; of one parent, what is to be said of that face. Takes what `mix` takes."""
+        body = {"parents": parent_bodies(parents, weights), **_plain(edits)}
+        return Explanation.of(
+            self._transport.json(
+                "POST", f"{_V1}/explain", json=body | {"image_format": image_format, "portable": portable}
+            )
+        )
+
+    def record(self, request_id: str) -> dict[str, Any]:
+        """What the result of an earlier request was made under, for whoever sent it."""
+        return self._transport.json("GET", f"{_V1}/records/{request_id}")["record"]
 
     def grid(
         self,

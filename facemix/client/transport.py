@@ -14,6 +14,8 @@ except ImportError as error:  # pragma: no cover
 
 LONGEST_WAIT = 60.0  # seconds before a request is sent again, whatever the server says
 _BUSY = (429, 503)
+_HALTED = "halted"  # for how long, nobody knows
+_HELD = "held_for_review"
 _IN_FLIGHT = "idempotency_in_flight"
 
 
@@ -58,14 +60,25 @@ class Transport:
     Args:
         url: of the server, perhaps with a path under which it lies.
         key: an API key.
+        consent: version of the server's terms to which the caller agrees.
         timeout: seconds without a sign of the server after which a request is given up.
         retries: how often a request is sent again.
         http: used in the place of a client of its own, and not closed.
     """
 
-    def __init__(self, url: str, key: str | None, timeout: float, retries: int, http: httpx.Client | None) -> None:
+    def __init__(
+        self,
+        url: str,
+        key: str | None,
+        timeout: float,
+        retries: int,
+        http: httpx.Client | None,
+        consent: str | None = None,
+    ) -> None:
         self._url, self._retries = url.rstrip("/"), retries
         self._headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        if consent is not None:
+            self._headers["X-Facemix-Consent"] = consent
         self._http, self._own = (httpx.Client(timeout=timeout), True) if http is None else (http, False)
 
     def close(self) -> None:
@@ -104,9 +117,12 @@ class Transport:
                 time.sleep(1)
                 continue
             if answer.is_success:
+                if answer.status_code == 202 and (held := _refusal(answer)).code == _HELD:
+                    raise held
                 return answer
             error = _refusal(answer)
-            if not left or not (error.status in _BUSY or error.code == _IN_FLIGHT):
+            passing = (error.status in _BUSY and error.code != _HALTED) or error.code == _IN_FLIGHT
+            if not left or not passing:
                 raise error
             time.sleep(min(LONGEST_WAIT, 1.0 if error.retry_after is None else error.retry_after))
         raise AssertionError("the last try answers or raises")

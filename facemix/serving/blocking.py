@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from facemix.mixing.recipe import Edits
+from facemix.serving.explain import Explained, explain
 from facemix.serving.mixer import Mixer
 from facemix.serving.types import (
     Cost,
@@ -45,6 +46,9 @@ class BlockingMixer:
 
     def frames(self, parents: Sequence[ParentInput], specs: Sequence[FrameSpec]) -> FramesResult:
         return self._wait(self.mixer.frames(parents, specs))
+
+    def explain(self, parents: Sequence[ParentInput], edits: Edits = _PLAIN) -> Explained:
+        return self._wait(explain(self.mixer, parents, edits))
 
     def latent(self, parents: Sequence[ParentInput], edits: Edits = _PLAIN) -> LatentResult:
         return self._wait(self.mixer.latent(parents, edits))

@@ -19,9 +19,11 @@ from facemix.faces.finder import FaceFinder
 from facemix.faces.runners import RunnerChoice
 from facemix.imaging.video import encode_mp4, find_ffmpeg
 from facemix.resources import resource_dir
+from facemix.safety.photo_gate import load_gate
 from facemix.serving.engine import Engine, engine_from_settings
 from facemix.serving.tuning import tune_allocator
 from facemix.settings import Settings
+from facemix.vae.checkpoint import newest_checkpoint, read_card
 
 _SAMPLES = 8
 _RUNNERS = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
@@ -51,7 +53,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
         "templates and static files": _files,
         "face detector": _detector,
         "model": _model,
+        "photograph gate": _gate,
         "database": _database,
+        "likeness guard": _guard,
         "blob store": _blobs,
         "address": _address,
     }
@@ -157,6 +161,21 @@ def _model(settings: Settings) -> Finding:
     )
 
 
+def _gate(settings: Settings) -> Finding:
+    if not settings.gate:
+        return Finding("photograph gate", "note", "switched off: drawings are mixed, too", "unset FACEMIX_GATE")
+    folder = settings.checkpoint or newest_checkpoint(resource_dir("checkpoints"))
+    gate = load_gate(folder, read_card(folder).weights_sha256)
+    if gate is None:
+        return Finding(
+            "photograph gate",
+            "note",
+            f"{folder} has none: drawings, statues and masks are mixed, too",
+            "fit one with `facemix gate DATA`",
+        )
+    return Finding("photograph gate", "ok", f"fitted to {gate.fitting.get('photographs', 'some')} photographs")
+
+
 def _faces_among_samples(engine: Engine, runner: RunnerChoice) -> int:
     finder = FaceFinder(CenterFace(runner=runner))
     z = torch.stack([engine.draw(number) for number in range(_SAMPLES)])
@@ -186,6 +205,29 @@ def _database(settings: Settings) -> Finding:
             )
         report = database.check()
     return Finding("database", "ok", f"{report.kind} at {report.location}, schema {report.schema}")
+
+
+def _guard(settings: Settings) -> Finding:
+    from facemix.faces.embedder import load_embedder
+    from facemix.governance.secrets import open_secrets
+    from facemix.safety.gallery import Gallery
+    from facemix.safety.guard import Guard
+    from facemix.storage import migrate
+    from facemix.storage.database import Database
+    from facemix.storage.engine import default_url
+
+    with Database.open(settings.database_url or default_url(settings.data_dir)) as database:
+        found, newest = migrate.revisions(database.engine)
+        if found != newest:
+            return Finding("likeness guard", "note", "the database has no gallery yet", "`facemix serve` makes it")
+        gallery = Gallery(database, open_secrets(settings))
+        state = Guard(gallery, load_embedder, settings.guard_distance).state()
+    if not state.available:
+        # Where nobody is protected, nothing is lost.
+        verdict: Verdict = "fail" if state.people else "note"
+        message = f"{state.people} people in the gallery; {state.reason}"
+        return Finding("likeness guard", verdict, message, "pip install 'facemix[identity]', or enrol them again")
+    return Finding("likeness guard", "ok", f"{state.people} people in the gallery")
 
 
 def _blobs(settings: Settings) -> Finding:

@@ -19,6 +19,7 @@ from facemix.serving.backends.choose import open_backend
 from facemix.serving.batcher import Batcher
 from facemix.serving.jobs import Served
 from facemix.serving.observer import Observer
+from facemix.serving.tuning import cores
 from facemix.settings import Settings
 from facemix.vae.checkpoint import Checkpoint, load_checkpoint, newest_checkpoint
 from facemix.vae.directions import AttributeDirections, load_directions
@@ -37,6 +38,7 @@ class Engine:
         directions: along which attributes change, None where none were fitted.
         backend: what computes, as ``torch bf16``.
         notes: what was chosen for this machine and why, one plain sentence each.
+        cpu_threads: threads of the processor that a batch may keep busy; of a GPU, the one that waits for it.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Engine:
         )
         self.backend = self._backend.name
         self.device = self._backend.device
+        self.cpu_threads = (threads or cores()) if self.device == "cpu" else 1
         self.batcher = Batcher(
             {"encode": self._backend.encode, "decode": self._backend.decode},
             prepare=self._backend.warm_up,

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -20,12 +21,15 @@ from multiprocessing.connection import wait
 from multiprocessing.synchronize import Barrier
 from typing import Protocol
 
-from facemix.errors import EngineFailed
+from facemix.errors import EngineFailed, FacemixError
 from facemix.faces.centerface import CenterFace
 from facemix.faces.finder import FaceFinder
 from facemix.faces.look import Look, look
 from facemix.faces.placed import Placed
 from facemix.imaging.decode import WORKING_SIDE, DecodeLimits
+from facemix.safety.credentials import read_credentials
+from facemix.safety.photo_features import features
+from facemix.serving.meter import took
 from facemix.serving.pool import Pool, in_time, stand_back, stopping
 from facemix.serving.tuning import cores
 from facemix.settings import Settings
@@ -36,6 +40,8 @@ NICE = 5
 DECODERS = 2
 BREAKS = 5  # in a row, from which the processes count as ill
 START_SECONDS = 120.0
+
+Seen = tuple[Look | FacemixError, float]  # what came of a look, and the processor's seconds that it took
 
 
 class Lookers(Protocol):
@@ -72,7 +78,8 @@ class ThreadLookers:
 
     def look_here(self, data: bytes, crop_size: int, placed: Placed | None = None) -> Look:
         """The work itself, in the caller's thread."""
-        return look(data, self._limits, self._finder, crop_size, placed=placed, gate=self._decoders)
+        seen = look(data, self._limits, self._finder, crop_size, placed=placed, gate=self._decoders, figures=features)
+        return _with_credentials(seen, data)
 
     async def look(
         self, data: bytes, crop_size: int, *, placed: Placed | None = None, deadline: float | None = None
@@ -137,7 +144,11 @@ class ProcessLookers:
                 raise
             else:
                 self._breaks = 0
-                return seen
+                found, seconds = seen
+                took(seconds)
+                if isinstance(found, FacemixError):
+                    raise found
+                return found
         raise AssertionError("the second try answers or raises")
 
     def ill(self) -> str | None:
@@ -164,7 +175,7 @@ class ProcessLookers:
             self._breaks += 1
             self._executor = self._start()
 
-    async def _answer(self, future: Future[Look]) -> Look:
+    async def _answer(self, future: Future[Seen]) -> Seen:
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
@@ -230,10 +241,21 @@ def _meet() -> None:
     _Here.barrier.wait(START_SECONDS)
 
 
-def _look(data: bytes, crop_size: int, placed: Placed | None, deadline: float | None) -> Look:
+def _look(data: bytes, crop_size: int, placed: Placed | None, deadline: float | None) -> Seen:
     # Linux's monotonic clock is the same in all processes; elsewhere it need not be.
-    return in_time(deadline if sys.platform == "linux" else None, _look_now, (data, crop_size, placed))
+    deadline = deadline if sys.platform == "linux" else None
+    started = time.process_time()
+    try:
+        found: Look | FacemixError = in_time(deadline, _look_now, (data, crop_size, placed))
+    except FacemixError as refusal:  # a photograph that is refused took its time, too
+        found = refusal
+    return found, time.process_time() - started
 
 
 def _look_now(data: bytes, crop_size: int, placed: Placed | None) -> Look:
-    return look(data, _Here.limits, _Here.finder, crop_size, placed=placed)
+    return _with_credentials(look(data, _Here.limits, _Here.finder, crop_size, placed=placed, figures=features), data)
+
+
+def _with_credentials(seen: Look, data: bytes) -> Look:
+    found = read_credentials(data)
+    return seen if found is None else replace(seen, credentials=found.to_json())

@@ -18,12 +18,14 @@ import numpy as np
 import torch
 
 from facemix.errors import AttributesMissing, DeadlineExceeded, FaceChoiceInvalid, FacemixError, RecipeInvalid
+from facemix.explaining.index import NeighbourIndex, load_index
 from facemix.faces.placed import Placed
 from facemix.mixing.attributes import AttributeReader, apply, check
 from facemix.mixing.compose import compose
 from facemix.mixing.interpolation import interpolate
 from facemix.mixing.latents import check_result
 from facemix.mixing.notes import Note, edit_notes
+from facemix.mixing.outside import OutsideCheck
 from facemix.mixing.recipe import (
     Edits,
     LatentParent,
@@ -35,12 +37,16 @@ from facemix.mixing.recipe import (
     normalise_weights,
 )
 from facemix.mixing.variation import vary
+from facemix.safety.credentials import UploadCredentials
+from facemix.safety.photo_gate import PhotoGate, judged, load_gate
 from facemix.serving.cache import Cache
 from facemix.serving.engine import Engine, engine_from_settings
 from facemix.serving.jobs import Served
 from facemix.serving.lookers import Lookers, ProcessLookers, lookers_from_settings
+from facemix.serving.meter import took
 from facemix.serving.observer import Observer
 from facemix.serving.pool import Pool
+from facemix.serving.result_gate import ResultGate
 from facemix.serving.types import (
     Cost,
     FoundPhoto,
@@ -77,6 +83,8 @@ class Mixer:
         crop_size: side of the results in pixels.
         latent_size: numbers of a latent.
         attributes: the directions of the model, None where it has none.
+        gate: refuses faces that are no photographs; None where there is none, or the operator wants none.
+        neighbours: the index of its training faces, None where it has none.
     """
 
     def __init__(
@@ -88,6 +96,8 @@ class Mixer:
         max_steps: int = 257,
         cache_bytes: int = 0,
         cache_seconds: float = 0,
+        gate: PhotoGate | None = None,
+        results: ResultGate | None = None,
         observer: Observer | None = None,
     ) -> None:
         """
@@ -95,8 +105,12 @@ class Mixer:
             lookers: who looks at photographs; closed with this mixer.
             cache_bytes, cache_seconds: how much is kept in memory of photographs that have been looked at (their
                 crops and figures, not the photographs), and for how long; 0 keeps nothing.
+            gate: refuses faces that are no photographs.
+            results: refuses what was decoded and is no face.
         """
         self.engine = engine
+        self.gate = gate
+        self._results = results
         self._lookers = lookers
         self._max_parents = max_parents
         self._max_steps = max_steps
@@ -118,6 +132,10 @@ class Mixer:
         self.crop_size: int = engine.crop_size
         self.latent_size: int = engine.latent_size
         self.attributes: AttributeDirections | None = engine.directions
+        self.neighbours: NeighbourIndex | None = load_index(
+            engine.folder, weights=self.model.weights, latent_schema=self.model.latent_schema
+        )
+        self._outside = OutsideCheck(engine.prior, engine.coarse_size)
         self._reader = None if self.attributes is None else AttributeReader(self.attributes, engine.prior)
 
     async def find_faces(self, photo: PhotoInput, *, deadline: float | None = None) -> FoundPhoto:
@@ -134,8 +152,13 @@ class Mixer:
         """
         with _named(photo.where):
             digest = await self._hash(photo.data)
+            if photo.watch is not None:
+                photo.watch.arrived(digest)
             key = (digest, photo.placed)
-            return await self._photos.get(key, lambda: self._look(photo, digest, deadline))
+            found = await self._photos.get(key, lambda: self._look(photo, digest, deadline))
+            if photo.watch is not None:
+                photo.watch.looked(found)
+            return found
 
     async def mix(
         self, parents: Sequence[ParentInput], edits: Edits = _PLAIN, *, deadline: float | None = None
@@ -144,14 +167,17 @@ class Mixer:
 
         Raises:
             RecipeInvalid: too many parents, weights that cannot be scaled, edits that do not fit parents or model.
+            LatentRefused: a latent from outside lies where no face of the model is.
+            ResultWithheld, DocumentStyle: what came out is no face, or could pass for a document's portrait.
             AttributesMissing: attributes are to be moved, and the model has no directions.
             ImageError, FaceError: see `find_faces`; a face is refused by a gate, or there is no such face.
             Busy, DeadlineExceeded, EngineFailed, Stopping: see `Batcher.submit`.
         """
         made = await self.frames(parents, [FrameSpec(tuple(one.weight for one in parents), edits)], deadline=deadline)
         (recipe,) = made.recipes
+        (margin,) = made.margins or (1.0,)
         notes = await self._beside(bool(recipe.attributes), lambda: self._notes(made.latents, recipe))
-        return MixResult(made.frames[0], recipe, made.parents, made.latents, notes, made.stage_ms, made.cost)
+        return MixResult(made.frames[0], recipe, made.parents, made.latents, notes, made.stage_ms, made.cost, margin)
 
     async def frames(
         self, parents: Sequence[ParentInput], specs: Sequence[FrameSpec], *, deadline: float | None = None
@@ -176,8 +202,9 @@ class Mixer:
         if len(pictures) > len(specs):
             with bill.stage("compose"):
                 pictures = await self._beside(True, lambda: _composed(pictures, specs))
+        margins = await self._checked_results(pictures, rows, specs, bill)
         recipes = tuple(self._recipe(parents, faces, spec) for spec in specs)
-        return FramesResult(pictures, recipes, faces, z.numpy(), bill.milliseconds, bill.cost)
+        return FramesResult(pictures, recipes, faces, z.numpy(), bill.milliseconds, bill.cost, margins)
 
     async def strip(
         self,
@@ -199,7 +226,7 @@ class Mixer:
         shares = tuple(index / (steps - 1) for index in range(steps))
         specs = [FrameSpec((1 - share, share), edits) for share in shares]
         made = await self.frames((first, second), specs, deadline=deadline)
-        return StripResult(made.frames, shares, made.recipes, made.parents, made.stage_ms, made.cost)
+        return StripResult(made.frames, shares, made.recipes, made.parents, made.stage_ms, made.cost, made.margins)
 
     async def latent(
         self, parents: Sequence[ParentInput], edits: Edits = _PLAIN, *, deadline: float | None = None
@@ -227,7 +254,7 @@ class Mixer:
         bill = _Bill(self._observer)
         with bill.stage("encode"):
             served = await _answer(self.engine.submit_encode(crops, deadline=deadline), deadline)
-        return served.rows, Cost(frames_encoded=len(crops), device_seconds=served.device_seconds)
+        return served.rows, self._took(Cost(frames_encoded=len(crops), device_seconds=served.device_seconds))
 
     async def sample(self, number: int, *, seed: int = 0, deadline: float | None = None) -> SampleResult:
         """A face of nobody: draw `number` from the prior under `seed`."""
@@ -239,6 +266,10 @@ class Mixer:
         """Runs `work(*args)`, the making of a file, in a thread of its own, ahead of all photographs."""
         with _Bill(self._observer).stage("write"):
             return await self._writer.run(work, *args)
+
+    def check_outside(self, z: np.ndarray, *, where: str | None = None) -> None:
+        """Raises `LatentRefused` for a latent from outside, (Z,), that lies where no face of the model is."""
+        self._outside.check(z, where=where)
 
     def ill(self) -> str | None:
         """What keeps this mixer from working, in a sentence, or None."""
@@ -270,10 +301,14 @@ class Mixer:
         points = photo.placed
         placed = None if points is None else Placed(points.left_eye, points.right_eye, points.mouth)
         seen = await self._lookers.look(photo.data, self.crop_size, placed=placed, deadline=deadline)
-        return FoundPhoto(seen.width, seen.height, digest, seen.notes, seen.faces)
+        brought = None if seen.credentials is None else UploadCredentials.from_json(seen.credentials)
+        faces = tuple(judged(face, self.gate) for face in seen.faces)
+        return FoundPhoto(seen.width, seen.height, digest, seen.notes, faces, brought)
 
     async def _choose(self, parent: ParentInput, deadline: float | None) -> ParentFace:
         if not isinstance(parent, PhotoInput):
+            if isinstance(parent, LatentInput):
+                return ParentFace(parent.where, None, None, parent.credentials, parent.quality)
             return ParentFace(parent.where, None, None)
         photo = await self.find_faces(parent, deadline=deadline)
         with _named(parent.where):
@@ -287,7 +322,7 @@ class Mixer:
             if chosen.refusal is not None:
                 # A copy: what is kept would collect the frames of every request that meets it, photographs and all.
                 raise chosen.refusal.copy()
-        return ParentFace(parent.where, photo, chosen)
+        return ParentFace(parent.where, photo, chosen, photo.credentials)
 
     # --- crop -> latent ------------------------------------------------------------------------------------
 
@@ -310,6 +345,8 @@ class Mixer:
         if isinstance(parent, SampleInput):
             return self.engine.draw(parent.number, seed=seed)
         if isinstance(parent, LatentInput):
+            if not isinstance(parent.parent, PhotoParent):  # that one was encoded here
+                self.check_outside(parent.z, where=parent.where)
             return torch.from_numpy(parent.z)
         photo, chosen = used.photo, used.chosen
         assert photo is not None  # a photograph has been looked at
@@ -318,7 +355,7 @@ class Mixer:
         async def encode() -> np.ndarray:
             # Each crop is a job of its own: its latent belongs to the photograph, not to this request.
             served = await _answer(self.engine.submit_encode(chosen.crop[None], deadline=deadline), deadline)
-            bill.add(Cost(frames_encoded=1, device_seconds=served.device_seconds))
+            bill.add(self._took(Cost(frames_encoded=1, device_seconds=served.device_seconds)))
             return served.rows[0]
 
         key = (photo.sha256, parent.placed, chosen.index, self.model.weights)
@@ -376,6 +413,18 @@ class Mixer:
         mixed = self._edited(self._interpolated(z, recipe.weights, recipe.edits), recipe.edits)
         return edit_notes(self._reader, used, mixed, recipe.attributes)
 
+    async def _checked_results(
+        self, frames: np.ndarray, rows: np.ndarray, specs: Sequence[FrameSpec], bill: _Bill
+    ) -> tuple[float, ...] | None:
+        """The margins of the frames, None where nothing checks them. Raises `ResultWithheld`, `DocumentStyle`."""
+        gate = self._results
+        if gate is None:
+            return None
+        # Of a frame that several pictures were put together to, the first is the mix itself.
+        firsts = np.cumsum([0, *(spec.edits.pictures for spec in specs[:-1])])
+        with bill.stage("check"):
+            return await self._composer.run(lambda: gate.margins(frames, rows[firsts]))
+
     async def _beside(self, beside: bool, work: Callable[[], T]) -> T:
         """Runs `work` in a thread if it may take milliseconds, which the event loop is not kept waiting for."""
         return await self._composer.run(work) if beside else work()
@@ -383,8 +432,13 @@ class Mixer:
     async def _decode(self, z: np.ndarray, deadline: float | None, bill: _Bill) -> np.ndarray:
         with bill.stage("decode"):
             served = await _answer(self.engine.submit_decode(z, deadline=deadline), deadline)
-        bill.add(Cost(frames_decoded=len(z), device_seconds=served.device_seconds))
+        bill.add(self._took(Cost(frames_decoded=len(z), device_seconds=served.device_seconds)))
         return served.rows
+
+    def _took(self, cost: Cost) -> Cost:
+        """Notes it for the request, which may yet fail."""
+        took(cost.device_seconds * self.engine.cpu_threads, cost)
+        return cost
 
     def _recipe(self, parents: Sequence[ParentInput], faces: Sequence[ParentFace], spec: FrameSpec) -> Recipe:
         named = tuple(
@@ -471,16 +525,22 @@ def _named(where: str) -> Iterator[None]:
         raise error.copy().at(where) from error
 
 
-def mixer_from_settings(settings: Settings, observer: Observer | None = None) -> Mixer:
+def mixer_from_settings(settings: Settings, observer: Observer | None = None, lookers: Lookers | None = None) -> Mixer:
     """The mixer that an operator's settings ask for, warmed up so that the first person does not wait.
+
+    Args:
+        lookers: who looks at photographs; None makes a pool of its own. Closed with the mixer, or if it fails.
 
     Raises:
         CheckpointMissing, CheckpointCorrupt, InstallationError: see `Engine`.
+        ModelMismatch, CheckpointCorrupt: see `load_gate`.
         EngineFailed: the processes that look at photographs do not start.
     """
-    lookers = lookers_from_settings(settings)
+    lookers = lookers or lookers_from_settings(settings)
     try:
         engine = engine_from_settings(settings, observer)
+        gate = load_gate(engine.folder, engine.identity.weights) if settings.gate else None
+        results = ResultGate.of(engine.folder, runner=settings.detector) if settings.check_results else None
         if isinstance(lookers, ProcessLookers):
             lookers.wait_until_ready()
     except BaseException:
@@ -493,5 +553,7 @@ def mixer_from_settings(settings: Settings, observer: Observer | None = None) ->
         max_steps=settings.max_steps,
         cache_bytes=settings.cache_bytes,
         cache_seconds=settings.cache_seconds,
+        gate=gate,
+        results=results,
         observer=observer,
     )

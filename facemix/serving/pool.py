@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from facemix.errors import DeadlineExceeded, Stopping
+from facemix.serving.meter import thread_metered
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ class Pool:
         """
         context = contextvars.copy_context()  # so that what is logged carries the id of the request
         try:
-            future = self._executor.submit(context.run, in_time, deadline, work, args)
+            future = self._executor.submit(context.run, _metered, deadline, work, args)
         except RuntimeError as error:
             raise stopping() from error
         try:
@@ -64,6 +65,11 @@ def in_time(deadline: float | None, work: Callable[..., T], args: tuple[object, 
     if deadline is not None and time.monotonic() > deadline:
         raise DeadlineExceeded("it waited past its deadline", hint="try again later", retry_after=2)
     return work(*args)
+
+
+def _metered(deadline: float | None, work: Callable[..., T], args: tuple[object, ...]) -> T:
+    with thread_metered():
+        return in_time(deadline, work, args)
 
 
 def stopping() -> Stopping:

@@ -46,6 +46,27 @@ def check_model(model: ModelIdentity, live: ModelIdentity, *, where: str | None)
         )
 
 
+def check_recipe(recipe: Recipe, live: ModelIdentity, *, where: str | None, reencode: bool = False) -> None:
+    """Raises `ModelMismatch` for a recipe of other weights than those that are live.
+
+    Args:
+        reencode: whether one made of photographs alone passes all the same, to be encoded by the live model. A latent
+            or a sample face of another model is nobody whom the live one knows.
+    """
+    if not reencode or recipe.model.same_latents_as(live):
+        check_model(recipe.model, live, where=where)
+        return
+    for index, parent in enumerate(recipe.parents):
+        if not isinstance(parent, PhotoParent):
+            raise ModelMismatch(
+                f"parent {index} is a {parent.kind} of {recipe.model}, which {live} cannot encode again",
+                hint="only recipes whose parents are all photographs can be made anew by another model",
+                where=where,
+                model=str(recipe.model),
+                live=str(live),
+            )
+
+
 def _photo(parent: PhotoParent, photos: Mapping[str, bytes], where: str) -> PhotoInput:
     data = photos.get(parent.sha256)
     if data is None:

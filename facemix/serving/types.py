@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
 from facemix.faces.look import FoundFace
+from facemix.faces.types import Quality
 from facemix.mixing.notes import Note
 from facemix.mixing.recipe import Edits, LatentParent, PhotoParent, PlacedPoints, Recipe
+from facemix.safety.credentials import UploadCredentials
+
+
+class PhotoWatch(Protocol):
+    """Hears of looks at photographs, on the event loop; what it raises refuses the photograph."""
+
+    def arrived(self, sha256: str) -> None:
+        """A file is about to be looked at, or has been lately."""
+
+    def looked(self, found: FoundPhoto) -> None:
+        """Faces were found in it, now or lately."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +35,7 @@ class PhotoInput:
         face: which face to take, largest first; None takes the largest.
         weight: share in the mix, any non-negative number.
         placed: eyes and mouth that a person has placed by hand; no faces are looked for then.
+        watch: hears of every look at it, and may refuse.
     """
 
     data: bytes
@@ -29,6 +43,7 @@ class PhotoInput:
     face: int | None = None
     weight: float = 1.0
     placed: PlacedPoints | None = None
+    watch: PhotoWatch | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -47,12 +62,16 @@ class LatentInput:
     Attributes:
         z: (Z,) float32.
         parent: what the recipe calls it, whatever weight stands there; None puts the latent itself into the recipe.
+        credentials: of the photograph that it is of.
+        quality: what the gates measured on that photograph's face.
     """
 
     z: np.ndarray
     where: str
     weight: float = 1.0
     parent: PhotoParent | LatentParent | None = None
+    credentials: UploadCredentials | None = None
+    quality: Quality | None = None
 
 
 ParentInput = PhotoInput | SampleInput | LatentInput
@@ -71,22 +90,27 @@ class FrameSpec:
 
 @dataclass(frozen=True)
 class FoundPhoto:
-    """All faces of one photograph, largest first. `width` and `height` are those of the upright image."""
+    """All faces of one photograph, largest first. `width` and `height` are those of the upright image; `credentials`
+    what the file said of its own making."""
 
     width: int
     height: int
     sha256: str
     notes: tuple[str, ...]
     faces: tuple[FoundFace, ...]
+    credentials: UploadCredentials | None = None
 
 
 @dataclass(frozen=True)
 class ParentFace:
-    """What was used of one parent. For a sample or a latent, `photo` and `chosen` are None."""
+    """What was used of one parent. For a sample or a latent, `photo` and `chosen` are None. `credentials`: what the
+    photograph's file said of its own making. `quality`: what the gates measured on a face that was uploaded before."""
 
     where: str
     photo: FoundPhoto | None
     chosen: FoundFace | None
+    credentials: UploadCredentials | None = None
+    quality: Quality | None = None
 
 
 @dataclass(frozen=True)
@@ -110,7 +134,8 @@ class Cost:
 
 @dataclass(frozen=True)
 class MixResult:
-    """image: (S, S, 3) uint8 RGB. `latents`: (N, Z) float32, the parents'. `stage_ms`: milliseconds of ``look``,
+    """image: (S, S, 3) uint8 RGB. `latents`: (N, Z) float32, the parents'. `margin`: how far it is from being withheld,
+    from 0 to 1 (`facemix.safety.results`). `stage_ms`: milliseconds of ``look``,
     ``encode``, ``decode`` and, where there is something to put together, ``compose``, each for all parents together."""
 
     image: np.ndarray
@@ -120,11 +145,13 @@ class MixResult:
     notes: tuple[Note, ...] = ()
     stage_ms: dict[str, float] = field(default_factory=dict)
     cost: Cost = Cost()
+    margin: float = 1.0
 
 
 @dataclass(frozen=True)
 class FramesResult:
-    """frames: (N, S, S, 3) uint8 RGB, with a recipe each; the rest is as in `MixResult`."""
+    """frames: (N, S, S, 3) uint8 RGB, with a recipe each, and a margin where results are checked; the rest is as in
+    `MixResult`."""
 
     frames: np.ndarray
     recipes: tuple[Recipe, ...]
@@ -132,6 +159,7 @@ class FramesResult:
     latents: np.ndarray
     stage_ms: dict[str, float] = field(default_factory=dict)
     cost: Cost = Cost()
+    margins: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -146,7 +174,8 @@ class LatentResult:
 @dataclass(frozen=True)
 class StripResult:
     """frames: (N, S, S, 3) uint8 RGB, from the first parent to the second; `weights` is the second's share
-    in each frame. `recipes` holds one recipe per frame, `stage_ms` is as in `MixResult`."""
+    in each frame. `recipes` holds one recipe per frame, `margins` is as in `FramesResult`, `stage_ms` as in
+    `MixResult`."""
 
     frames: np.ndarray
     weights: tuple[float, ...]
@@ -154,6 +183,7 @@ class StripResult:
     parents: tuple[ParentFace, ...]
     stage_ms: dict[str, float] = field(default_factory=dict)
     cost: Cost = Cost()
+    margins: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,15 @@ from facemix.mixing.notes import Note
 from facemix.mixing.path import Easing, Loop, Stop, frames
 from facemix.mixing.recipe import Edits, ModelIdentity, Recipe, normalise_weights
 from facemix.serving.replay import check_model
-from facemix.serving.types import Cost, FrameSpec, FramesResult, LatentInput
+from facemix.serving.types import Cost, FrameSpec, FramesResult, LatentInput, ParentFace
 from facemix.settings import Settings
 from facemix.web.inputs import Wanted, given_edits, given_parents
 from facemix.web.jobs import Progress, Result
+from facemix.web.judging import About, hash_of
+from facemix.web.leaving import release_frames
 from facemix.web.mixes import resolver, settled
 from facemix.web.parents import GivenParent
+from facemix.web.release import named
 from facemix.web.schemas_jobs import AnimationBody, AnimationMediaType
 from facemix.web.state import MixerLike, ServerState
 from facemix.web.work import patiently
@@ -52,9 +55,13 @@ class Film:
 
     Attributes:
         model: whose latents they are.
+        recipe: by which the ledger has it, and mark and credentials name it.
+        whole: hash of all that its frames show, whatever the file.
     """
 
     model: ModelIdentity
+    recipe: Recipe
+    whole: str
     parents: tuple[LatentInput, ...]
     specs: tuple[FrameSpec, ...]
     fps: float
@@ -146,7 +153,9 @@ async def film_of(
     edits, notes = settled(mixer, wanted.wanted)
     stops = stops_of(wanted, edits)
     made = await mixer.frames(parents, specs_of(stops, edits), deadline=deadline)
-    return film_through(wanted, stops, edits, made), made.recipes, notes, resolve.cost + made.cost
+    film = film_through(wanted, stops, edits, made)
+    await release_frames(request, mixer, made, whole=film.whole)
+    return film, made.recipes, notes, resolve.cost + made.cost
 
 
 def stops_of(wanted: AnimationInput, edits: Edits) -> list[Stop]:
@@ -163,28 +172,40 @@ def specs_of(stops: Sequence[Stop], edits: Edits) -> list[FrameSpec]:
 
 def film_through(wanted: AnimationInput, stops: Sequence[Stop], edits: Edits, made: FramesResult) -> Film:
     """made: the stops, drawn; what is kept of it are the parents' latents."""
-    latents = tuple(LatentInput(z, used.where) for z, used in zip(made.latents, made.parents, strict=True))
+    latents = tuple(
+        LatentInput(z, used.where, credentials=used.credentials)
+        for z, used in zip(made.latents, made.parents, strict=True)
+    )
     specs = specs_of(frames(stops, wanted.count, wanted.easing, wanted.loop), edits)
     repeats = wanted.loop != "once"
-    model = made.recipes[0].model
-    return Film(model, latents, tuple(specs), wanted.fps, repeats, wanted.media_type, wanted.size)
+    recipe = named(made.recipes)
+    whole = hash_of([*(one.hash for one in made.recipes), f"{wanted.count} {wanted.easing} {wanted.loop}"])
+    return Film(recipe.model, recipe, whole, latents, tuple(specs), wanted.fps, repeats, wanted.media_type, wanted.size)
 
 
-async def make_film(state: ServerState, mixer: MixerLike, film: Film, progress: Progress) -> Result:
-    """The film as a file.
+async def make_film(state: ServerState, mixer: MixerLike, film: Film, progress: Progress, whose: About) -> Result:
+    """The film as a file; every frame is judged and marked, and the file is signed.
 
     Raises:
         ModelMismatch: another model has taken the place of the latents' own.
+        Held, ResultWithheld: a frame may not leave.
         FacemixError: what drawing and writing raise.
     """
     check_model(film.model, mixer.model, where=None)
+    parents: tuple[ParentFace, ...] = ()
     loop = asyncio.get_running_loop()
     progress.model = str(mixer.model)
 
     async def draw(specs: tuple[FrameSpec, ...]) -> np.ndarray:
         made = await patiently(state, mixer, film.parents, specs)
         progress.cost += made.cost
-        return made.frames
+        nonlocal parents
+        parents = made.parents
+        # The lot was drawn over the stops.
+        await state.release.judged(
+            whose, made.frames, film.recipe, parents, made.margins, whole=film.whole, path=True, by_lot=False
+        )
+        return await mixer.write(state.release.mark, made.frames, film.recipe)
 
     def drawn() -> Iterator[np.ndarray]:
         for first in range(0, len(film.specs), CHUNK):
@@ -203,4 +224,5 @@ async def make_film(state: ServerState, mixer: MixerLike, film: Film, progress: 
         )
 
     data = await to_thread.run_sync(write, abandon_on_cancel=True)
+    data = await mixer.write(state.release.signed, data, film.media_type, film.recipe, parents)
     return Result(data, film.media_type, f"facemix{ANIMATION_TYPES[film.media_type]}")

@@ -9,17 +9,20 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from facemix.errors import EngineFailed
-from facemix.imaging.encode import MediaType, encode_image
+from facemix.imaging.encode import MediaType
 from facemix.serving.types import MixResult, StripResult
 from facemix.web import openapi
 from facemix.web.answers import JSON, json_answer, timing
 from facemix.web.card import card_licence, card_limitations
+from facemix.web.choosing import choice_of
 from facemix.web.inputs import MixInput, StripInput, read_mix, read_strip
+from facemix.web.leaving import about, release_frames, release_mix
 from facemix.web.mixes import frames_of_mix, mix_wanted, strip_wanted
 from facemix.web.negotiation import known_copy, negotiate
 from facemix.web.parents import frames_of
 from facemix.web.problems import jsonable, request_id
-from facemix.web.reports import embed, frame_sheet, model_name, parent_reports
+from facemix.web.release import sample_recipe
+from facemix.web.reports import frame_sheet, model_name, parent_reports, released_image
 from facemix.web.schemas import (
     Health,
     MixResponse,
@@ -33,6 +36,8 @@ from facemix.web.work import charge, do_work
 
 IMAGE_TYPES = openapi.IMAGE_TYPES
 SAMPLE_TYPES = ("image/webp", "image/png", "image/jpeg")
+
+USE_MODEL = "X-Facemix-Use-Model"
 
 router = APIRouter(default_response_class=Response)
 
@@ -52,6 +57,7 @@ router = APIRouter(default_response_class=Response)
             **openapi.ok("The mix.", MixResponse, openapi.image_content()),
             "headers": {"X-Request-Id": openapi.REQUEST_ID_HEADER, "X-Facemix-Model": openapi.MODEL_HEADER},
         },
+        **openapi.HELD,
         406: openapi.NOT_ACCEPTABLE,
         **openapi.UPLOAD_ERRORS,
     },
@@ -63,6 +69,7 @@ async def mix(request: Request) -> Response:
     async def work(mixer: MixerLike, wanted: MixInput, deadline: float) -> Response:
         result = await mix_wanted(request, mixer, wanted, deadline)
         charge(request, mixer, result.cost, result.stage_ms)
+        await release_mix(request, mixer, result)
         return await mixer.write(_mix_file, mixer, wanted, result, media_type, request)
 
     return await do_work(
@@ -78,8 +85,9 @@ def _mix_file(
 ) -> Response:
     headers = {"X-Facemix-Model": str(mixer.model), "Vary": "Accept"}
     started = time.perf_counter()
+    release = ServerState.of(request).release
     if media_type != JSON:
-        content = encode_image(result.image, media_type)
+        content = release.picture(result.image, media_type, result.recipe, result.parents)
         return Response(content, media_type=media_type, headers=headers | timing(result.stage_ms, started))
     body = MixResponse(
         request_id=request_id(request),
@@ -87,7 +95,7 @@ def _mix_file(
         recipe=result.recipe,
         faces=parent_reports(result.parents, result.recipe),
         notes=[Note_(code=note.code, message=note.message) for note in result.notes],
-        image=embed(result.image, wanted.image_format),
+        image=released_image(release, result, wanted.image_format),
     )
     response = json_answer(body, headers)
     response.headers.update(timing(result.stage_ms, started))
@@ -106,6 +114,7 @@ def _mix_file(
             **openapi.ok("The frames.", StripResponse),
             "headers": {"X-Request-Id": openapi.REQUEST_ID_HEADER, "X-Facemix-Model": openapi.MODEL_HEADER},
         },
+        **openapi.HELD,
         406: openapi.NOT_ACCEPTABLE,
         **openapi.UPLOAD_ERRORS,
     },
@@ -117,6 +126,7 @@ async def strip(request: Request) -> Response:
     async def work(mixer: MixerLike, wanted: StripInput, deadline: float) -> Response:
         result = await strip_wanted(request, mixer, wanted, deadline)
         charge(request, mixer, result.cost, result.stage_ms)
+        await release_frames(request, mixer, result, path=True)
         return await mixer.write(_strip_file, mixer, wanted, result, request)
 
     return await do_work(
@@ -135,7 +145,7 @@ def _strip_file(mixer: MixerLike, wanted: StripInput, result: StripResult, reque
         recipe=result.recipes[len(result.recipes) // 2],
         faces=parent_reports(result.parents, result.recipes[0]),
         weights=list(result.weights),
-        frames=frame_sheet(result.frames),
+        frames=frame_sheet(ServerState.of(request).release, result),
     )
     response = json_answer(body, {"X-Facemix-Model": str(mixer.model)})
     response.headers.update(timing(result.stage_ms, started))
@@ -151,10 +161,13 @@ def _strip_file(mixer: MixerLike, wanted: StripInput, result: StripResult, reque
     summary="A face of nobody",
     description="Drawn from the model's prior. The same model, number and seed give the same face, so the "
     "answer may be kept and has an `ETag`.",
+    openapi_extra=openapi.MODEL_CHOICE,
     responses={
         200: {"description": "The picture.", "content": openapi.image_content()},
+        **openapi.HELD,
         304: {"description": "The copy named by If-None-Match is still right."},
         406: openapi.NOT_ACCEPTABLE,
+        409: openapi.NOT_LIVE,
         422: openapi.problem(
             "The number is out of range.",
             openapi.errors.RequestInvalid,
@@ -177,20 +190,29 @@ async def sample(
         Query(alias="format", description="the file's type; outranks Accept"),
     ] = None,
 ) -> Response:
-    state = ServerState.of(request)
-    mixer = state.mixer()
+    state, choice = ServerState.of(request), choice_of(request)
+    mixer = state.mixer(choice)
     media_type = f"image/{kind}" if kind else negotiate(request.headers.get("accept"), SAMPLE_TYPES)
-    tag = f'"{mixer.model.weights[:16]}-{seed}-{number}-{media_type.partition("/")[2]}"'
+    kept = f"{mixer.model.weights[:16]}-{seed}-{number}-{media_type.partition('/')[2]}"
+    tag = f'"{kept}-{state.release.marker.put_on}"'
     headers = {
         "ETag": tag,
-        "Cache-Control": "public, max-age=3600",
+        # A cache between here and the client is to give nobody what another model has drawn for somebody else.
+        "Cache-Control": f"{'public' if mixer is state.loaded else 'private'}, max-age=3600",
         "X-Facemix-Model": str(mixer.model),
-        "Vary": "Accept",
+        "Vary": f"Accept, {USE_MODEL}",
     }
     if known_copy(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
+    request.state.weights = mixer.model.weights
+    request.state.recipe_hash = sample_recipe(mixer.model, number, seed).hash
     content = await state.sample_file(
-        number, seed, media_type, lambda drawn: charge(request, mixer, drawn.cost, drawn.stage_ms)
+        number,
+        seed,
+        media_type,
+        lambda drawn: charge(request, mixer, drawn.cost, drawn.stage_ms),
+        choice,
+        about(request, mixer.model),
     )
     return Response(content, media_type=media_type, headers=headers)
 
@@ -202,13 +224,15 @@ async def sample(
     "/api/v1/model",
     tags=["model"],
     summary="Which model answers",
+    openapi_extra=openapi.MODEL_CHOICE,
     responses={
         200: openapi.ok("Its identity, its card and its terms.", ModelResponse),
+        **openapi.CHOICE_ERRORS,
         **openapi.LOOK_ERRORS,
     },
 )
 async def model(request: Request) -> Response:
-    mixer = ServerState.of(request).mixer()
+    mixer = ServerState.of(request).mixer(choice_of(request))
     body = ModelResponse(
         model=model_name(mixer.model),
         crop_size=mixer.crop_size,
@@ -240,7 +264,10 @@ async def readyz(request: Request) -> Response:
     state = ServerState.of(request)
     mixer = state.mixer()
     _refuse_if_ill(state)
-    return json_answer(Readiness(status="ready", model=model_name(mixer.model)))
+    # A server that is switched off stays ready: what takes it out of a balancer, or restarts it, would take along its
+    # pages, the deletion of what is kept, and the word of why.
+    generation: Literal["on", "halted"] = "on" if state.halt.error is None else "halted"
+    return json_answer(Readiness(status="ready", model=model_name(mixer.model), generation=generation))
 
 
 def _refuse_if_ill(state: ServerState) -> None:

@@ -16,6 +16,7 @@ from facemix.mixing.recipe import MOST_MOVED, REGIONS
 from facemix.mixing.regions import TITLES, masks
 from facemix.web import openapi
 from facemix.web.answers import json_answer, read_json, tagged
+from facemix.web.choosing import choice_of
 from facemix.web.reports import model_name
 from facemix.web.schemas import EmbeddedImage, Note_
 from facemix.web.schemas_reference import (
@@ -72,16 +73,18 @@ router = APIRouter(default_response_class=Response, tags=["mixing"])
 @router.get(
     "/api/v1/attributes",
     summary="What can be moved, and the words for it",
+    openapi_extra=openapi.MODEL_CHOICE,
     description="The attribute directions of the model that answers, with what each was measured to do, and the "
     "vocabulary of prompts.",
     responses={
         200: openapi.ok("Both; empty for a model without directions.", AttributesResponse),
         304: NOT_MODIFIED,
+        **openapi.CHOICE_ERRORS,
         **openapi.LOOK_ERRORS,
     },
 )
 async def attributes(request: Request) -> Response:
-    mixer = ServerState.of(request).mixer()
+    mixer = ServerState.of(request).mixer(choice_of(request))
     content = _attributes(mixer).model_dump_json().encode()
     return tagged(request, content, _tag(content), cache="no-cache", headers={"X-Facemix-Model": str(mixer.model)})
 
@@ -122,7 +125,7 @@ def _attributes(mixer: MixerLike) -> AttributesResponse:
     },
 )
 async def prompts(request: Request) -> Response:
-    mixer = ServerState.of(request).mixer()
+    mixer = ServerState.of(request).mixer(choice_of(request))
     body = await read_json(request, PromptBody)
     return json_answer(await to_thread.run_sync(_prompt, mixer, body), {"X-Facemix-Model": str(mixer.model)})
 
@@ -149,15 +152,17 @@ def _prompt(mixer: MixerLike, body: PromptBody) -> PromptResponse:
 @router.get(
     "/api/v1/regions",
     summary="Regions of the face, with their masks",
+    openapi_extra=openapi.MODEL_CHOICE,
     description="They are the same for every face, as every face is aligned, and for every model.",
     responses={
         200: openapi.ok("All regions.", RegionsResponse),
         304: NOT_MODIFIED,
+        **openapi.CHOICE_ERRORS,
         **openapi.LOOK_ERRORS,
     },
 )
 async def regions(request: Request) -> Response:
-    mixer = ServerState.of(request).mixer()
+    mixer = ServerState.of(request).mixer(choice_of(request))
     content, tag = await to_thread.run_sync(_regions, MASK_SCALE * mixer.crop_size)
     return tagged(request, content, tag, cache="public, max-age=3600", headers={})
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from anyio import to_thread
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -12,9 +14,10 @@ from facemix.web import openapi
 from facemix.web.answers import json_answer
 from facemix.web.api_jobs import job_body
 from facemix.web.batches import VALUES_OF_ITEM, BatchInput, batch_from_archive, batch_from_json, make_batch
-from facemix.web.forms import read_form
-from facemix.web.inputs import ReplayFields, json_body, parse, validated
+from facemix.web.consent import note_consent
+from facemix.web.inputs import ReplayFields, has_photos, json_body, parse, read_photo_form, validated
 from facemix.web.jobs import Progress, Result
+from facemix.web.leaving import about
 from facemix.web.mixes import owner_of
 from facemix.web.schemas_batches import BatchBody, BatchResponse
 from facemix.web.state import MixerLike, ServerState
@@ -46,11 +49,11 @@ async def batches(request: Request) -> Response:
     state = ServerState.of(request)
 
     async def work(mixer: MixerLike, wanted: BatchInput, deadline: float) -> Response:
-        owner = owner_of(request)
+        owner, whose = owner_of(request), about(request, mixer.model)
 
         async def make(progress: Progress) -> Result:
-            async with state.lease() as live:
-                return await make_batch(state, live, wanted.items, owner, progress)
+            async with state.lease(mixer.model) as live:
+                return await make_batch(state, live, wanted.items, replace(whose, model=live.model), progress)
 
         job = await state.jobs.submit("batch", len(wanted.items), make, owner=owner, holds=wanted.bytes)
         body = BatchResponse(job=job_body(job, request))
@@ -65,8 +68,10 @@ async def _read(request: Request) -> BatchInput:
     body = await json_body(request, form="an archive")
     if body is not None:
         most = MOST_VALUES + VALUES_OF_ITEM * settings.max_items
-        return await to_thread.run_sync(lambda: batch_from_json(parse(BatchBody, body, most), settings, len(body)))
-    form = await read_form(request, files=("archive",), fields=_FIELDS, max_file_bytes=settings.max_body_bytes)
+        wanted = await to_thread.run_sync(lambda: batch_from_json(parse(BatchBody, body, most), settings, len(body)))
+        note_consent(request, any(has_photos(item.read().parents) for item in wanted.items))
+        return wanted
+    form = await read_photo_form(request, settings, files=("archive",), fields=_FIELDS, most=settings.max_body_bytes)
     if "archive" not in form.files:
         raise RequestInvalid("there is no archive", hint="send a ZIP archive as the field archive", where="archive")
     fields = validated(ReplayFields, form.fields)

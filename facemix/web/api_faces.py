@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -12,6 +13,7 @@ from facemix.mixing.recipe import PhotoParent
 from facemix.serving.types import Cost, FoundPhoto, PhotoInput
 from facemix.web import openapi
 from facemix.web.answers import JSON, json_answer
+from facemix.web.deletions import gone
 from facemix.web.inputs import read_photo
 from facemix.web.kept_faces import KeptFace
 from facemix.web.mixes import keyed_owner, owner_of
@@ -47,7 +49,8 @@ async def faces(request: Request) -> Response:
     negotiate(request.headers.get("accept"), (JSON,))
 
     async def work(mixer: MixerLike, photo: PhotoInput, deadline: float) -> Response:
-        found = await mixer.find_faces(photo, deadline=deadline)
+        watched = replace(photo, watch=state.photo_limits)
+        found = await mixer.find_faces(watched, deadline=deadline)
         kept, cost = await _keep(request, mixer, photo, found, deadline)
         charge(request, mixer, cost)
         return await mixer.write(_answer, found, kept, request)
@@ -69,7 +72,9 @@ async def _keep(
     kept = {}
     for face, z in zip(usable, latents, strict=True):
         parent = PhotoParent(sha256=found.sha256, face=face.index, placed=photo.placed, weight=1)
-        kept[face.index] = await store.put(z, parent, mixer.model, owner=owner)
+        kept[face.index] = await store.put(
+            z, parent, mixer.model, owner=owner, credentials=found.credentials, quality=face.quality
+        )
     return kept, cost
 
 
@@ -102,7 +107,7 @@ async def kept_faces(
     owner = keyed_owner(request, "faces")
     state = ServerState.of(request)
     found, following = await state.stores.faces.list(owner=owner, limit=limit, after=cursor)
-    return json_answer(KeptFacesResponse(items=[_described(face, state) for face in found], next=following))
+    return json_answer(KeptFacesResponse(items=[described(face, state) for face in found], next=following))
 
 
 @router.get(
@@ -113,7 +118,7 @@ async def kept_faces(
 async def kept_face(request: Request, identity: str) -> Response:
     state = ServerState.of(request)
     face = await state.stores.faces.get(identity, owner=owner_of(request))
-    return json_answer(_described(face, state))
+    return json_answer(described(face, state))
 
 
 @router.delete(
@@ -124,11 +129,10 @@ async def kept_face(request: Request, identity: str) -> Response:
 )
 async def forget_face(request: Request, identity: str) -> Response:
     await ServerState.of(request).stores.faces.delete(identity, owner=owner_of(request))
-    return Response(status_code=204)
+    return gone(request, "face", identity)
 
 
-def _described(face: KeptFace, state: ServerState) -> KeptFaceBody:
-    live = state.loaded
+def described(face: KeptFace, state: ServerState) -> KeptFaceBody:
     return KeptFaceBody(
         id=face.id,
         created_at=face.created_at,
@@ -136,5 +140,6 @@ def _described(face: KeptFace, state: ServerState) -> KeptFaceBody:
         sha256=face.parent.sha256,
         index=face.parent.face,
         model=model_name(face.model),
-        usable=live is not None and face.model.same_latents_as(live.model),
+        usable=state.models.made_by(face.model) is not None,
+        purpose=face.purpose,
     )

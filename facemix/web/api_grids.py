@@ -10,17 +10,20 @@ from anyio import to_thread
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from facemix.imaging.encode import encode_image
 from facemix.imaging.sheet import labelled_sheet
 from facemix.mixing.notes import Note
 from facemix.serving.types import FramesResult
 from facemix.web import openapi
 from facemix.web.answers import JSON, json_answer, read_json, timing
+from facemix.web.consent import note_consent
 from facemix.web.grids import GridInput, grid_input
+from facemix.web.inputs import has_photos
+from facemix.web.leaving import release_frames
 from facemix.web.mixes import resolver, settled
 from facemix.web.negotiation import negotiate
 from facemix.web.parents import frames_of
 from facemix.web.problems import request_id
+from facemix.web.release import named
 from facemix.web.reports import frame_sheet, model_name, parent_reports
 from facemix.web.schemas import Note_
 from facemix.web.schemas_grids import GridBody, GridCell, GridResponse
@@ -36,12 +39,13 @@ router = APIRouter(default_response_class=Response, tags=["mixing"])
     description="Of each parent with the first, of every pair, between four corners, or of variations of one mix. The "
     "answer is JSON with all faces on one sheet and a recipe for each, or a sheet with labels if `Accept` names an "
     "image type.",
-    openapi_extra=openapi.json_body(GridBody),
+    openapi_extra=openapi.json_body(GridBody, photos=True),
     responses={
         200: {
             **openapi.ok("The grid.", GridResponse, openapi.image_content()),
             "headers": {"X-Request-Id": openapi.REQUEST_ID_HEADER, "X-Facemix-Model": openapi.MODEL_HEADER},
         },
+        **openapi.HELD,
         406: openapi.NOT_ACCEPTABLE,
         **openapi.UPLOAD_ERRORS,
     },
@@ -52,11 +56,14 @@ async def grids(request: Request) -> Response:
 
     async def read() -> GridInput:
         body = await read_json(request, GridBody)
-        return await to_thread.run_sync(grid_input, body, state.settings)  # it decodes megabytes of base64
+        wanted = await to_thread.run_sync(grid_input, body, state.settings)  # it decodes megabytes of base64
+        note_consent(request, has_photos(wanted.parents))
+        return wanted
 
     async def work(mixer: MixerLike, wanted: GridInput, deadline: float) -> Response:
         made, notes = await _made(request, mixer, wanted, deadline)
         charge(request, mixer, made.cost, made.stage_ms)
+        await release_frames(request, mixer, made)
         return await mixer.write(_file, mixer, wanted, made, notes, media_type, request)
 
     return await do_work(request, read, lambda wanted: frames_of(wanted.parents, wanted.pictures), work)
@@ -91,10 +98,12 @@ def _file(
 ) -> Response:
     headers = {"X-Facemix-Model": str(mixer.model), "Vary": "Accept"}
     started = time.perf_counter()
+    release = ServerState.of(request).release
     if media_type != JSON:
-        cells = made.frames.reshape(wanted.rows, wanted.columns, *made.frames.shape[1:])
+        recipe = named(made.recipes)
+        cells = release.mark(made.frames, recipe).reshape(wanted.rows, wanted.columns, *made.frames.shape[1:])
         sheet = labelled_sheet(cells, wanted.grid.rows, wanted.grid.columns, caption=f"{wanted.caption} {mixer.model}")
-        content = encode_image(sheet, media_type)
+        content = release.file(sheet, media_type, recipe, made.parents)
         return Response(content, media_type=media_type, headers=headers | timing(made.stage_ms, started))
     places = itertools.product(range(wanted.rows), range(wanted.columns))
     body = GridResponse(
@@ -111,7 +120,7 @@ def _file(
         ],
         faces=parent_reports(made.parents, made.recipes[0]),
         notes=[Note_(code=note.code, message=note.message) for note in notes],
-        sheet=frame_sheet(made.frames, wanted.image_format, columns=wanted.columns),
+        sheet=frame_sheet(release, made, wanted.image_format, columns=wanted.columns),
     )
     response = json_answer(body, headers)
     response.headers.update(timing(made.stage_ms, started))

@@ -11,7 +11,11 @@ from starlette.responses import Response
 from facemix.web import openapi
 from facemix.web.animations import AnimationInput, animation_input, check_keepable, film_of, make_film
 from facemix.web.answers import json_answer, read_json
+from facemix.web.consent import note_consent
+from facemix.web.deletions import gone
+from facemix.web.inputs import has_photos
 from facemix.web.jobs import Job, Progress, Result
+from facemix.web.leaving import about
 from facemix.web.links import absolute
 from facemix.web.mixes import keyed_owner, owner_of
 from facemix.web.parents import frames_of
@@ -29,8 +33,8 @@ router = APIRouter(default_response_class=Response, tags=["jobs"])
     description="A film through any number of faces made of the same parents. What can be refused is refused at once; "
     "the drawing is a job, whose address is in `Location`. Photos are not held while it waits.",
     status_code=202,
-    openapi_extra=openapi.json_body(AnimationBody),
-    responses={202: openapi.ok("It is queued.", AnimationResponse), **openapi.UPLOAD_ERRORS},
+    openapi_extra=openapi.json_body(AnimationBody, photos=True),
+    responses={202: openapi.queued(AnimationResponse), **openapi.UPLOAD_ERRORS},
 )
 async def animations(request: Request) -> Response:
     state = ServerState.of(request)
@@ -38,16 +42,18 @@ async def animations(request: Request) -> Response:
     async def read() -> AnimationInput:
         body = await read_json(request, AnimationBody)
         wanted = await to_thread.run_sync(animation_input, body, state.settings)  # it decodes megabytes of base64
+        note_consent(request, has_photos(wanted.parents))
         check_keepable(wanted, state.settings)
         return wanted
 
     async def work(mixer: MixerLike, wanted: AnimationInput, deadline: float) -> Response:
         film, recipes, notes, cost = await film_of(request, mixer, wanted, deadline)
         charge(request, mixer, cost)
+        whose = about(request, film.model)  # the request itself would keep its photos for as long as the job waits
 
         async def make(progress: Progress) -> Result:
-            async with state.lease() as live:
-                return await make_film(state, live, film, progress)
+            async with state.lease(film.model) as live:
+                return await make_film(state, live, film, progress, whose)
 
         job = await state.jobs.submit("animation", len(film.specs), make, owner=owner_of(request))
         body = AnimationResponse(
@@ -137,4 +143,4 @@ async def job_result(request: Request, identity: str) -> Response:
 )
 async def cancel_job(request: Request, identity: str) -> Response:
     await ServerState.of(request).jobs.delete(identity, owner=owner_of(request))
-    return Response(status_code=204)
+    return gone(request, "job", identity)

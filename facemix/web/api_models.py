@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from anyio import to_thread
@@ -9,16 +10,16 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from facemix.errors import NotFound, RequestInvalid
-from facemix.settings import Settings
 from facemix.web import openapi
 from facemix.web.answers import json_answer
 from facemix.web.card import card_licence, card_limitations
 from facemix.web.catalogue import Entry, catalogue
+from facemix.web.live_models import Held
 from facemix.web.problems import jsonable
 from facemix.web.published import PUBLISHED, json_schema, name_of
 from facemix.web.reports import model_name
 from facemix.web.schemas_reference import ListedModel, ListedSchema, ModelsResponse, SchemaDocument, SchemasResponse
-from facemix.web.state import MixerLike, ServerState
+from facemix.web.state import ServerState
 
 WEIGHTS_FILE = "model.safetensors"
 UNKNOWN_CURSOR = openapi.problem(
@@ -58,13 +59,14 @@ async def models(
     cursor: Annotated[str | None, Query(max_length=200, description="`next` of the page before")] = None,
 ) -> Response:
     state = ServerState.of(request)
-    return json_answer(await to_thread.run_sync(_models, state.settings, state.loaded, limit, cursor))
+    return json_answer(await to_thread.run_sync(_models, state, limit, cursor))
 
 
-def _models(settings: Settings, live: MixerLike | None, limit: int, cursor: str | None) -> ModelsResponse:
+def _models(state: ServerState, limit: int, cursor: str | None) -> ModelsResponse:
+    live = state.models.answering()
     found = [
         entry
-        for entry in catalogue(settings, live)
+        for entry in catalogue(state.settings, state.loaded, live)
         if entry.live or (entry.folder is not None and (entry.folder / WEIGHTS_FILE).is_file())
     ]
     start = 0
@@ -82,10 +84,11 @@ def _models(settings: Settings, live: MixerLike | None, limit: int, cursor: str 
     )
 
 
-def _listed(entry: Entry, live: MixerLike | None) -> ListedModel:
+def _listed(entry: Entry, live: Sequence[Held]) -> ListedModel:
     card = jsonable(dict(entry.card))
-    if entry.live and live is not None:
-        size, count = live.crop_size, 0 if live.attributes is None else len(live.attributes.names)
+    mixer = next((one.mixer for one in live if entry.model.same_latents_as(one.mixer.model)), None)
+    if mixer is not None:
+        size, count = mixer.crop_size, 0 if mixer.attributes is None else len(mixer.attributes.names)
     else:
         config, directions = card.get("config"), (entry.attributes or {}).get("attributes")
         size = config.get("crop_size") if isinstance(config, dict) else None
@@ -93,6 +96,7 @@ def _listed(entry: Entry, live: MixerLike | None) -> ListedModel:
     return ListedModel(
         model=model_name(entry.model),
         status="live" if entry.live else "available",
+        default=entry.default,
         crop_size=size if isinstance(size, int) else None,
         licence=card_licence(card),
         limitations=card_limitations(card),

@@ -9,12 +9,14 @@ from fastapi import APIRouter, Header, Request
 from starlette.responses import Response
 
 from facemix.errors import RecordMissing
-from facemix.imaging.encode import encode_image
 from facemix.mixing.recipe import LatentParent, SampleParent
 from facemix.settings import Settings
 from facemix.web import openapi
 from facemix.web.answers import json_answer, read_json
-from facemix.web.inputs import MixInput, given_edits, given_parents, replay_input
+from facemix.web.consent import note_consent
+from facemix.web.deletions import gone
+from facemix.web.inputs import MixInput, given_edits, given_parents, has_photos, replay_input
+from facemix.web.leaving import release_mix
 from facemix.web.links import delete_page_of, page_of, picture_of
 from facemix.web.mixes import frames_of_mix, mix_wanted
 from facemix.web.reports import model_name
@@ -32,9 +34,10 @@ router = APIRouter(default_response_class=Response, tags=["recipes"])
     description="Draws the mix and stores its recipe in portable form (latents in the place of photographs) together "
     "with the result. Whoever has the link can see both; whoever has the delete token can delete them.",
     status_code=201,
-    openapi_extra=openapi.json_body(SaveBody),
+    openapi_extra=openapi.json_body(SaveBody, photos=True),
     responses={
         201: openapi.ok("It is saved.", SavedResponse),
+        **openapi.HELD,
         404: openapi.MISSING,
         409: openapi.OTHER_MODEL,
         507: openapi.NO_SPACE,
@@ -46,13 +49,16 @@ async def save_recipe(request: Request) -> Response:
 
     async def read() -> tuple[SaveBody, MixInput]:
         body = await read_json(request, SaveBody)
-        return body, await to_thread.run_sync(_wanted, body, state.settings)  # it decodes megabytes of base64
+        wanted = await to_thread.run_sync(_wanted, body, state.settings)  # it decodes megabytes of base64
+        note_consent(request, has_photos(wanted.parents))
+        return body, wanted
 
     async def work(mixer: MixerLike, given: tuple[SaveBody, MixInput], deadline: float) -> Response:
         body, wanted = given
         result = await mix_wanted(request, mixer, wanted, deadline)
         charge(request, mixer, result.cost, result.stage_ms)
-        picture = await mixer.write(encode_image, result.image, "image/png")
+        await release_mix(request, mixer, result)
+        picture = await mixer.write(state.release.picture, result.image, "image/png", result.recipe, result.parents)
         saved, expires_at = await state.stores.saved.save(result.recipe, picture, seconds=body.expires_in)
         return json_answer(
             SavedResponse(
@@ -91,7 +97,7 @@ async def saved_recipe(request: Request, identity: str) -> Response:
             recipe=saved.recipe,
             created_at=saved.created_at,
             expires_at=saved.expires_at,
-            available=live is not None and saved.recipe.model.same_latents_as(live.model),
+            available=state.models.made_by(saved.recipe.model) is not None,
             live=None if live is None else model_name(live.model),
             parents=lineage(saved),
             picture_url=picture_of(request, saved.id),
@@ -142,4 +148,4 @@ async def delete_recipe(
             "no delete token was sent", hint="send the header X-Facemix-Delete-Token with what came back on saving"
         )
     await ServerState.of(request).stores.saved.delete(identity, x_facemix_delete_token)
-    return Response(status_code=204)
+    return gone(request, "recipe", identity)

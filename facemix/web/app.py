@@ -10,42 +10,94 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 import facemix
-from facemix.errors import FacemixError
+from facemix.errors import FacemixError, Held, SignInRequired
 from facemix.resources import resource_dir
 from facemix.settings import Settings
 from facemix.web import (
     api,
     api_attributes,
     api_batches,
+    api_explain,
     api_faces,
     api_grids,
     api_jobs,
+    api_latents,
     api_models,
     api_recipes,
+    api_reviews,
+    api_usage,
+    api_verify,
+    console,
+    console_audit,
+    console_health,
+    console_keys,
+    console_models,
+    console_people,
+    console_review,
+    console_sign_in,
+    console_spend,
+    console_stop,
     openapi,
     pages,
     pages_models,
     pages_reading,
+    pages_reviews,
     pages_shared,
+    pages_terms,
 )
 from facemix.web.accounts import Accounts
+from facemix.web.fleet import Fleet
+from facemix.web.governed import Governed
+from facemix.web.held import held_response
+from facemix.web.judging import Reviewed
 from facemix.web.lifecycle import lifespan, watch
 from facemix.web.limits import Buffered
 from facemix.web.metrics import Metrics, MetricsMiddleware
 from facemix.web.metrics import router as metrics_router
 from facemix.web.negotiation import prefers_html
 from facemix.web.problems import from_http_exception, from_validation, note_refusal, problem_response
+from facemix.web.release import Release
 from facemix.web.stack import surround
 from facemix.web.state import MixerFactory, ServerState
 from facemix.web.stores import Stores
 from facemix.web.tracing import TracingMiddleware, open_tracing
 
-_INTERFACE = (api, api_grids, api_faces, api_recipes, api_jobs, api_batches, api_attributes, api_models)
+_INTERFACE = (
+    api,
+    api_grids,
+    api_faces,
+    api_latents,
+    api_recipes,
+    api_jobs,
+    api_batches,
+    api_attributes,
+    api_models,
+    api_reviews,
+    api_usage,
+    api_explain,
+    api_verify,
+)
+_CONSOLE = (
+    console_sign_in,
+    console_health,
+    console_keys,
+    console_models,
+    console_people,
+    console_audit,
+    console_stop,
+    console_spend,
+    console_review,
+)
 _MACHINE_PATHS = ("/api/", "/static/", "/healthz", "/readyz", "/metrics", "/openapi.json")
 
 
 def create_app(
-    settings: Settings, mixer_factory: MixerFactory, accounts: Accounts | None = None, stores: Stores | None = None
+    settings: Settings,
+    mixer_factory: MixerFactory,
+    accounts: Accounts | None = None,
+    stores: Stores | None = None,
+    governed: Governed | None = None,
+    fleet: Fleet | None = None,
 ) -> FastAPI:
     """Builds the application.
 
@@ -59,6 +111,9 @@ def create_app(
             the Authorization header is not looked at.
         stores: where faces, jobs, answers and recipes are kept. Without them faces, jobs and answers are kept in
             memory, and recipes cannot be saved.
+        governed: who may do what, and what is written down about it. Without it there is no console, and
+            no kill switch.
+        fleet: says which models are live; None means the one of the factory.
 
     Raises:
         InstallationError: the templates or the static files are missing.
@@ -66,13 +121,17 @@ def create_app(
     metrics = Metrics()
     tracing = open_tracing(settings.otlp_endpoint)
     account = {} if accounts is None else {"account": accounts.add_job}
-    state = ServerState(settings, mixer_factory, metrics, stores, **account)
+    state = ServerState(
+        settings, mixer_factory, metrics, stores, fleet=fleet, release=_release(settings, governed), **account
+    )
     buffered = Buffered(settings.max_buffered_bytes)
+    controls = None if governed is None else governed.controls
+    reviews = None if governed is None else governed.reviews
 
     app = FastAPI(
         title="facemix",
         version=facemix.__version__,
-        lifespan=lambda app: lifespan(state, accounts, tracing),
+        lifespan=lambda app: lifespan(state, accounts, tracing, controls, reviews),
         docs_url=None,  # FastAPI's own pages load scripts from other hosts
         redoc_url=None,
         redirect_slashes=False,
@@ -80,12 +139,22 @@ def create_app(
     )
     app.state.facemix = state
     app.state.metrics = metrics
-    watch(metrics.figures, state, buffered, accounts)
+    app.state.governed = governed
+    watch(metrics.figures, state, buffered, accounts, reviews)
+    if accounts is not None:
+        accounts.heard = metrics.accounted
+        if governed is not None:
+            governed.prices, governed.budgets = accounts.prices, accounts.budgets
+    app.state.accounts = accounts
     app.state.templates = pages.environment()
     for module in _INTERFACE:
         app.include_router(module.router)
-    for module in (pages, pages_shared, pages_models, pages_reading):
+    for module in (pages, pages_shared, pages_models, pages_reading, pages_reviews, pages_terms):
         app.include_router(module.router)
+    app.include_router(api_verify.pages)
+    if governed is not None:
+        for module in _CONSOLE:
+            app.include_router(module.router)
     if settings.metrics:
         app.include_router(metrics_router)
     app.mount("/static", StaticFiles(directory=resource_dir("static")), name="static")
@@ -106,13 +175,26 @@ def create_app(
         buffered=buffered,
         shelf=state.stores.shelf,
         observing=observing,
+        governed=governed,
     )
     return app
 
 
+def _release(settings: Settings, governed: Governed | None) -> Release | None:
+    if governed is None:
+        return None
+    judge = Reviewed(settings, governed.reviews, governed.operators, governed.guard, governed.gallery)
+    return Release(judge, governed.marker)
+
+
 def respond(request: Request, error: FacemixError) -> Response:
     """A problem document for programs, a page for people."""
+    if isinstance(error, Held):
+        request.state.outcome, request.state.reason = "held", error.code
+        return held_response(request, error)
     note_refusal(error, request)
+    if isinstance(error, SignInRequired) and prefers_html(request.headers.get("accept")):
+        return console.to_sign_in(request)
     machine = request.url.path.startswith(_MACHINE_PATHS)
     if machine or not prefers_html(request.headers.get("accept")):
         return problem_response(error, request)

@@ -16,13 +16,14 @@ from typing import Any
 from anyio import to_thread
 
 from facemix.errors import FacemixError, RequestInvalid, Stopping
-from facemix.imaging.encode import MEDIA_TYPES, encode_image
+from facemix.imaging.encode import MEDIA_TYPES
 from facemix.serving import batch
 from facemix.serving.types import MixResult
 from facemix.settings import Settings
 from facemix.web.archives import Archive
 from facemix.web.inputs import MixInput, Wanted, mix_from_body
 from facemix.web.jobs import Progress, Result
+from facemix.web.judging import About
 from facemix.web.mixes import frames_of_mix, mix_resolved
 from facemix.web.parents import Resolver
 from facemix.web.problems import internal_error
@@ -114,7 +115,7 @@ def batch_from_archive(data: bytes, settings: Settings, image_format: str, porta
 
 
 async def make_batch(
-    state: ServerState, mixer: MixerLike, items: Sequence[Item], owner: str | None, progress: Progress
+    state: ServerState, mixer: MixerLike, items: Sequence[Item], whose: About, progress: Progress
 ) -> Result:
     """An archive of all that can be made, with a manifest that says what became of each.
 
@@ -127,7 +128,7 @@ async def make_batch(
     with zipfile.ZipFile(packed, "w") as made:
         for item in items:
             try:
-                entry, data = await _one(state, mixer, item, owner, progress)
+                entry, data = await _one(state, mixer, item, whose, progress)
                 await to_thread.run_sync(_pack, made, entry["file"], data)
             except Stopping:
                 raise
@@ -146,18 +147,20 @@ async def make_batch(
 
 
 async def _one(
-    state: ServerState, mixer: MixerLike, item: Item, owner: str | None, progress: Progress
+    state: ServerState, mixer: MixerLike, item: Item, whose: About, progress: Progress
 ) -> tuple[dict[str, Any], bytes]:
     wanted = await to_thread.run_sync(item.read)
     stores = state.stores
 
     async def mix(deadline: float) -> MixResult:
-        resolve = Resolver(mixer, stores.faces, stores.saved, owner, deadline)
+        resolve = Resolver(mixer, stores.faces, stores.saved, whose.owner, deadline, state.photo_limits)
         return await mix_resolved(resolve, mixer, wanted, deadline)
 
     result = await with_patience(state, frames_of_mix(wanted), mix)
     progress.cost += result.cost
-    data = await mixer.write(encode_image, result.image, wanted.image_format)
+    await state.release.judged(whose, result.image[None], result.recipe, result.parents, [result.margin])
+    picture = state.release.picture
+    data = await mixer.write(picture, result.image, wanted.image_format, result.recipe, result.parents)
     file = batch.result_name(item.number, item.name, MEDIA_TYPES[wanted.image_format][0])
     digest = hashlib.sha256(data).hexdigest()
     return batch.made(item.number, item.name, file, digest, result.recipe, result.notes), data

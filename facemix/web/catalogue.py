@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +20,8 @@ from facemix.evaluation.results import Results, read_results
 from facemix.mixing.recipe import ModelIdentity
 from facemix.resources import resource_dir
 from facemix.settings import Settings
-from facemix.web.state import MixerLike
+from facemix.web.live_models import Held
+from facemix.web.mixer_like import MixerLike
 
 log = logging.getLogger("facemix.web")
 
@@ -67,12 +68,15 @@ class Entry:
     Attributes:
         card: as its checkpoint says, or as the mixer that is live.
         folder: None for a live model whose checkpoint is not among those looked at.
+        live: whether a request may ask for it.
+        default: whether it answers those that ask for none.
     """
 
     model: ModelIdentity
     card: Mapping[str, Any]
     folder: Path | None
     live: bool
+    default: bool = False
 
     @property
     def id(self) -> str:
@@ -124,30 +128,38 @@ class Entry:
         return self.folder / name if name in self.documents else None
 
 
-def catalogue(settings: Settings, live: MixerLike | None) -> list[Entry]:
-    """Every model, the live one first, then the newest first. Reads files, so it runs in a thread."""
+def catalogue(settings: Settings, default: MixerLike | None, answering: Sequence[Held] = ()) -> list[Entry]:
+    """Every model, the default first, then others that are live, then the newest first. Reads files, so it runs in a
+    thread.
+
+    Args:
+        answering: what is live beside the default; the default may be among it.
+    """
+    mixers = ([] if default is None else [default]) + [one.mixer for one in answering if one.mixer is not default]
+    registered = [one.planned.folder for one in answering if one.planned.folder is not None]
     found = []
-    for folder in _folders(settings):
+    for folder in _folders(settings, registered):
         read = _card(*_stamp(folder / CARD_FILE))
         if read is None:
             continue
         card, model = read
         if model.weights not in (one.model.weights for one in found):
-            is_live = live is not None and model.same_latents_as(live.model)
-            found.append(Entry(model, card, folder, is_live))
-    if live is not None and not any(one.live for one in found):
-        found.append(Entry(live.model, live.card, None, live=True))
+            mixer = next((one for one in mixers if model.same_latents_as(one.model)), None)
+            found.append(Entry(model, card, folder, mixer is not None, mixer is not None and mixer is default))
+    for mixer in mixers:
+        if not any(mixer.model.same_latents_as(one.model) for one in found):
+            found.append(Entry(mixer.model, mixer.card, None, live=True, default=mixer is default))
     found.sort(key=lambda one: str(one.card.get("created", "")), reverse=True)
-    return sorted(found, key=lambda one: not one.live)
+    return sorted(found, key=lambda one: (not one.default, not one.live))
 
 
-def _folders(settings: Settings) -> list[Path]:
+def _folders(settings: Settings, registered: Sequence[Path]) -> list[Path]:
     chosen = [] if settings.checkpoint is None else [settings.checkpoint.expanduser()]
     try:
         shipped = sorted(path.parent for path in resource_dir("checkpoints").glob(f"*/{CARD_FILE}"))
     except InstallationError:
         shipped = []
-    return [folder for folder in (*chosen, *shipped) if (folder / CARD_FILE).is_file()]
+    return [folder for folder in (*chosen, *registered, *shipped) if (folder / CARD_FILE).is_file()]
 
 
 # --- files, each read once for as long as it stays as it is ------------------------------------------------

@@ -24,6 +24,7 @@ _GAUGE, _COUNTER = GaugeMetricFamily, CounterMetricFamily
 # name -> kind, unit, what it means
 FIGURES: dict[str, tuple[Callable[..., Metric], str, str]] = {
     "ready": (_GAUGE, "", "1 when a model is loaded and well, else 0."),
+    "halted": (_GAUGE, "", "1 while the operator has switched generation off, else 0."),
     "requests_in_progress": (_GAUGE, "", "Requests being answered."),
     "queue_frames": (_GAUGE, "frames", "Frames that wait for the device."),
     "admitted_frames": (_GAUGE, "frames", "Frames in the system, being worked on or waiting."),
@@ -35,8 +36,12 @@ FIGURES: dict[str, tuple[Callable[..., Metric], str, str]] = {
         "seconds",
         "Time since the inference thread last gave a sign.",
     ),
+    "reviews_waiting": (_GAUGE, "", "Reviews that wait for a decision, as of the last minute."),
+    "reviews_overdue": (_GAUGE, "", "Of these those that should have been decided."),
+    "review_oldest_age_seconds": (_GAUGE, "seconds", "How long the oldest of these has waited; 0 where none waits."),
     "ledger_waiting_rows": (_GAUGE, "rows", "Ledger rows that are not stored yet."),
     "ledger_lost_rows": (_COUNTER, "rows", "Ledger rows given up, because the storage did not take them."),
+    "ledger_unspooled_rows": (_COUNTER, "rows", "Ledger rows that were in memory alone until they were stored."),
 }
 
 

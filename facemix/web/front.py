@@ -24,6 +24,7 @@ from facemix.settings import Settings
 from facemix.web import pages
 from facemix.web.accounts import Accounts
 from facemix.web.app import respond
+from facemix.web.governed import Governed
 from facemix.web.limits import Buffered
 from facemix.web.problems import request_id
 from facemix.web.schemas import Health
@@ -40,7 +41,7 @@ GRACE_SECONDS = 5.0
 RETRY_AFTER_SECONDS = 2
 # What a replica may have done already and may be done again: these leave nothing behind but their answer.
 _REPEATABLE_POSTS = frozenset(
-    ("/", "/api/v1/mix", "/api/v1/strip", "/api/v1/grids", "/api/v1/prompts", "/api/v1/faces")
+    ("/", "/api/v1/mix", "/api/v1/strip", "/api/v1/grids", "/api/v1/explain", "/api/v1/prompts", "/api/v1/faces")
 )
 _REPEATABLE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 _OURS = frozenset((b"x-request-id", b"idempotency-key"))  # headers that the front sees to
@@ -113,7 +114,11 @@ class Front:
 
 
 def create_front(
-    settings: Settings, ask: Ask, accounts: Accounts | None = None, stores: Stores | None = None
+    settings: Settings,
+    ask: Ask,
+    accounts: Accounts | None = None,
+    stores: Stores | None = None,
+    governed: Governed | None = None,
 ) -> Starlette:
     """`Front` behind the same middleware as the application: what is refused here looks as if that had refused it.
 
@@ -123,6 +128,7 @@ def create_front(
         accounts: the keys, for their rates, and the ledger, for what is refused here; closed when the front ends.
         stores: its shelf holds the answers that may be asked for again; by default one in memory. They are looked up
             here, so that a request whose replica died is repeated under the claim of its key.
+        governed: knows who is signed in.
     """
 
     @asynccontextmanager
@@ -147,6 +153,7 @@ def create_front(
         accounts=accounts,
         buffered=Buffered(settings.max_buffered_bytes),
         shelf=state.stores.shelf,
+        governed=governed,
     )
     return app
 

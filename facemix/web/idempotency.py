@@ -27,6 +27,7 @@ from facemix.errors import (
     RequestInvalid,
     StorageUnavailable,
 )
+from facemix.web.choosing import HEADER as USE_MODEL
 from facemix.web.fingerprint import BodyHash
 from facemix.web.rates import client_network
 from facemix.web.sealed_answers import Seal, packed, send_again
@@ -65,8 +66,8 @@ class IdempotencyMiddleware:
     """Answers a repeated POST with the first one's answer.
 
     A key belongs to an API key, or to the network of an address, and to one path. The first answer below 500 is kept
-    if it has at most a mebibyte and the whole body had arrived by then. A request that fails, or whose client leaves
-    before there is an answer, frees its key.
+    if it has at most a mebibyte and the whole body had arrived by then. A request that fails, whose client leaves
+    before there is an answer, or whose result waits for a reviewer, frees its key.
 
     The same key with another body is refused, and so is one whose first request is still worked on. A key whose claim
     has run out, because the process that held it died, is free again.
@@ -168,7 +169,7 @@ class IdempotencyMiddleware:
                 start = message
             elif message["type"] == "http.response.body" and not settled:
                 content.extend(message.get("body", b""))
-                keep = arrived and start["status"] < 500 and len(content) <= MOST_ANSWER_BYTES
+                keep = arrived and start["status"] < 500 and len(content) <= MOST_ANSWER_BYTES and not _is_held(scope)
                 if not keep or not message.get("more_body", False):
                     settled = True
                     await self._settle(claim, scope, start, bytes(content) if keep else None, body)
@@ -262,7 +263,15 @@ def _in_flight() -> IdempotencyInFlight:
 
 
 def _hash_of(scope: Scope) -> BodyHash:
-    return BodyHash(Headers(scope=scope).get("content-type", ""), scope.get("query_string", b""))
+    headers = Headers(scope=scope)
+    # Which model is asked for may stand in either place, and makes another request of it.
+    asked = scope.get("query_string", b"") + b"".join(b"\n" + one.encode() for one in headers.getlist(USE_MODEL))
+    return BodyHash(headers.get("content-type", ""), asked)
+
+
+def _is_held(scope: Scope) -> bool:
+    """Whether nothing was made yet: a person looks at the result first, and asking again may then be answered."""
+    return scope.get("state", {}).get("outcome") == "held"
 
 
 def _has_body(scope: Scope) -> bool:

@@ -41,6 +41,8 @@ from facemix.mixing.recipe import (
 )
 from facemix.serving.types import PhotoInput, SampleInput
 from facemix.settings import Settings
+from facemix.web import consent
+from facemix.web.consent import note_consent, take_consent
 from facemix.web.forms import Form, read_form, too_large
 from facemix.web.parents import GivenFace, GivenLatent, GivenParent, GivenRecipe, GivenReplay
 from facemix.web.problems import from_validation
@@ -63,7 +65,7 @@ PAIR_FIELDS = ("face_a_index", "face_b_index", "sample_a", "sample_b", *_EDITS)
 MIX_FIELDS = ("weight", *PAIR_FIELDS)
 STRIP_FIELDS = ("steps", *PAIR_FIELDS)
 RECIPE_FILES = tuple(f"photo_{index}" for index in range(32))
-RECIPE_FIELDS = ("recipe", "image_format", "portable")
+RECIPE_FIELDS = ("recipe", "image_format", "portable", "reencode")
 LONG_FIELDS = {"recipe": 256 * 1024, "attributes": 8 * 1024, "prompt": 8 * 1024, "negative_prompt": 8 * 1024}
 
 _SPACE = b" \t\r\n"
@@ -143,6 +145,7 @@ class ReplayFields(BaseModel):
 
     image_format: ImageMediaType = "image/png"
     portable: bool = False
+    reencode: bool = False
 
 
 def decode_base64(text: str, *, where: str, max_bytes: int) -> bytes:
@@ -280,9 +283,17 @@ def strip_from_json(body: bytes, settings: Settings) -> StripInput:
 
 
 def replay_input(
-    recipe: Recipe | str, files: Iterable[bytes], settings: Settings, image_format: str, portable: bool
+    recipe: Recipe | str,
+    files: Iterable[bytes],
+    settings: Settings,
+    image_format: str,
+    portable: bool,
+    reencode: bool = False,
 ) -> MixInput:
     """A recipe to draw again, or the id of a saved one, with its photographs.
+
+    Args:
+        reencode: see `GivenReplay`.
 
     Raises:
         RequestInvalid: a photograph of the recipe is not among them, or it has more parents than the operator allows.
@@ -290,7 +301,7 @@ def replay_input(
     photos = {hashlib.sha256(data).hexdigest(): data for data in files}
     if isinstance(recipe, Recipe):
         check_replay(recipe, photos, settings)
-    return MixInput((), _NOTHING, image_format, portable, GivenReplay(recipe, photos))
+    return MixInput((), _NOTHING, image_format, portable, GivenReplay(recipe, photos, reencode))
 
 
 def check_replay(recipe: Recipe, photos: Container[str], settings: Settings) -> None:
@@ -319,7 +330,7 @@ def _replay_from_form(form: Form, settings: Settings) -> MixInput:
     if not _SAVED.match(text):
         check_values(text, where="recipe")
         recipe = Recipe.from_json(text)
-    return replay_input(recipe, form.files.values(), settings, fields.image_format, fields.portable)
+    return replay_input(recipe, form.files.values(), settings, fields.image_format, fields.portable, fields.reencode)
 
 
 # --- forms -------------------------------------------------------------------------------------------------
@@ -394,23 +405,47 @@ async def json_body(request: Request, *, form: str = "face_a and face_b") -> byt
     )
 
 
-async def read_pair_form(request: Request, settings: Settings, fields: Sequence[str]) -> Form:
-    return await read_form(
-        request, files=PAIR_FILES, fields=fields, max_file_bytes=settings.max_upload_bytes, long_fields=LONG_FIELDS
+async def read_photo_form(
+    request: Request, settings: Settings, *, files: Sequence[str], fields: Sequence[str], most: int | None = None
+) -> Form:
+    """A form with photographs. The field by which consent is stated is taken out of it and noted.
+
+    Args:
+        most: bytes of a file; None means those of a photograph.
+
+    Raises:
+        RequestInvalid, ImageTooLarge, MediaTypeUnsupported: see `read_form`.
+        ConsentMissing: see `note_consent`.
+    """
+    form = await read_form(
+        request,
+        files=files,
+        fields=(*fields, consent.FIELD),
+        max_file_bytes=most or settings.max_upload_bytes,
+        long_fields=LONG_FIELDS,
     )
+    take_consent(request, form.fields)
+    note_consent(request, bool(form.files))
+    return form
+
+
+def has_photos(parents: Iterable[GivenParent]) -> bool:
+    return any(isinstance(parent, PhotoInput) for parent in parents)
+
+
+async def read_pair_form(request: Request, settings: Settings, fields: Sequence[str]) -> Form:
+    return await read_photo_form(request, settings, files=PAIR_FILES, fields=fields)
 
 
 async def read_mix(request: Request, settings: Settings) -> MixInput:
     """Reads ``POST /api/v1/mix``; JSON is parsed in a thread, since 32 MB of it would hold up the loop."""
     body = await json_body(request)
     if body is not None:
-        return await to_thread.run_sync(mix_from_json, body, settings)
-    form = await read_form(
-        request,
-        files=(*PAIR_FILES, *RECIPE_FILES),
-        fields=(*MIX_FIELDS, *RECIPE_FIELDS),
-        max_file_bytes=settings.max_upload_bytes,
-        long_fields=LONG_FIELDS,
+        wanted = await to_thread.run_sync(mix_from_json, body, settings)
+        note_consent(request, has_photos(wanted.parents))
+        return wanted
+    form = await read_photo_form(
+        request, settings, files=(*PAIR_FILES, *RECIPE_FILES), fields=(*MIX_FIELDS, *RECIPE_FIELDS)
     )
     if "recipe" not in form.fields and not any(name in RECIPE_FILES for name in form.files):
         return mix_from_form(form)
@@ -426,7 +461,9 @@ async def read_strip(request: Request, settings: Settings) -> StripInput:
     """Reads ``POST /api/v1/strip``."""
     body = await json_body(request)
     if body is not None:
-        return await to_thread.run_sync(strip_from_json, body, settings)
+        wanted = await to_thread.run_sync(strip_from_json, body, settings)
+        note_consent(request, has_photos(wanted.parents))
+        return wanted
     return strip_from_form(await read_pair_form(request, settings, STRIP_FIELDS), settings)
 
 
@@ -435,7 +472,7 @@ PLACED_FIELDS = ("left_eye", "right_eye", "mouth")
 
 async def read_photo(request: Request, settings: Settings) -> PhotoInput:
     """Reads ``POST /api/v1/faces``: one file, `image`, and perhaps where the face is."""
-    form = await read_form(request, files=("image",), fields=PLACED_FIELDS, max_file_bytes=settings.max_upload_bytes)
+    form = await read_photo_form(request, settings, files=("image",), fields=PLACED_FIELDS)
     if "image" not in form.files:
         raise RequestInvalid("there is no photo", hint="send one as the field image", where="image")
     return PhotoInput(data=form.files["image"], where="image", placed=_placed(form))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from facemix.errors import FacemixError
+from facemix.serving.meter import Meter
 from facemix.serving.types import Cost
 from facemix.web.job_notes import Job
 from facemix.web.routes import CLIENT_LEFT
@@ -29,6 +30,7 @@ class Progress:
     Attributes:
         model: which model works on it.
         cost: what it has taken of the device so far; told even if it fails.
+        meter: what it has taken of the processors.
     """
 
     def __init__(self, told: Callable[[int], None]) -> None:
@@ -37,6 +39,7 @@ class Progress:
         self.done = 0
         self.model: str | None = None
         self.cost = Cost()
+        self.meter = Meter()
 
     def advance(self, count: int = 1) -> None:
         """Another `count` units are done."""
@@ -64,6 +67,7 @@ class Ended:
     cost: Cost
     milliseconds: float
     bytes_out: int
+    cpu_seconds: float = 0.0
 
 
 Account = Callable[[Ended], None]
@@ -77,6 +81,7 @@ class Entry:
         holds: bytes of memory that its work holds.
         working: the work; it is what is cancelled when the job is given up.
         task: sees to the end of it; nothing but the end of the event loop cancels it.
+        refusal: why it was given up, unless somebody asked for that.
         over: set once nothing changes any more.
     """
 
@@ -87,6 +92,7 @@ class Entry:
     working: asyncio.Task[Result]
     over: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
+    refusal: FacemixError | None = None
 
     def change(self, **changes: Any) -> None:
         """Changes members of `job`."""
@@ -97,6 +103,12 @@ class Entry:
         if not self.progress.stopped:
             self.progress.stopped = True
             self.working.cancel()
+
+    def fail(self, error: FacemixError) -> None:
+        """Gives it up for a reason, unless that was done before."""
+        if not self.progress.stopped:
+            self.refusal = error
+            self.give_up()
 
     def ended(self, error: FacemixError | None, made: Result | None, milliseconds: float) -> Ended:
         """What there is to account for."""
@@ -110,4 +122,5 @@ class Entry:
             cost=self.progress.cost,
             milliseconds=milliseconds,
             bytes_out=0 if made is None else len(made.data),
+            cpu_seconds=self.progress.meter.cpu_seconds,
         )

@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from facemix.errors import Busy, FacemixError, JobUnfinished, RecordMissing, Stopping, StorageUnavailable
+from facemix.serving.meter import meter
 from facemix.settings import MEBIBYTE
 from facemix.storage.shelf import Clock, Kept, utc_now
 from facemix.web.job_notes import LONGEST_SECONDS, Job, gone, job_of, note_of, problem_of
@@ -146,6 +147,11 @@ class Jobs:
         with suppress(RecordMissing):  # another replica, which works on it, sees that it is gone and gives it up
             await self._shelf.delete(KIND, identity, owner=owner)
 
+    def fail(self, error: FacemixError) -> None:
+        """Gives up what has not ended: it has failed, with that error."""
+        for entry in self._mine.values():
+            entry.fail(error)
+
     async def close(self) -> None:
         """Gives up what has not ended. A shelf that hangs is waited for no longer than `CLOSE_SECONDS`."""
         self._closed = True
@@ -173,6 +179,7 @@ class Jobs:
     # --- the work ------------------------------------------------------------------------------------------
 
     async def _work(self, work: Work, progress: Progress, began: Callable[[], None]) -> Result:
+        meter.set(progress.meter)  # in the context of this task, in the place of the request's that started it
         async with asyncio.timeout(LONGEST_SECONDS), self._turns:
             began()
             return await work(progress)
@@ -187,6 +194,8 @@ class Jobs:
             if not entry.working.cancelled():
                 made = entry.working.result()
                 await self._keep(entry, made)
+            elif entry.refusal is not None:
+                error = entry.refusal
         except TimeoutError:
             error = Busy("the job took too long", hint="ask for less, or try again later")
         except FacemixError as refusal:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
 from facemix.errors import FaceGone, RecordMissing
+from facemix.faces.types import Quality
 from facemix.mixing.latents import pack_latent, unpack_latent
 from facemix.mixing.recipe import ModelIdentity, PhotoParent
+from facemix.safety.credentials import UploadCredentials
 from facemix.web.shelf import AsyncShelf
 
 KIND = "face"
+MIXING = "mixing"  # the one purpose that a face is kept for
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,9 @@ class KeptFace:
         model: whose latent it is.
         z: (Z,) float32.
         parent: what a recipe calls it, at any weight.
+        credentials: what the photograph's file said of its own making.
+        quality: what the gates measured on it, without their warnings.
+        purpose: what it is kept for.
         created_at, expires_at: in UTC.
     """
 
@@ -33,6 +40,9 @@ class KeptFace:
     parent: PhotoParent
     created_at: datetime
     expires_at: datetime
+    credentials: UploadCredentials | None = None
+    purpose: str = MIXING
+    quality: Quality | None = None
 
 
 class KeptFaces:
@@ -46,16 +56,28 @@ class KeptFaces:
     def __init__(self, shelf: AsyncShelf, seconds: float) -> None:
         self._shelf, self._seconds = shelf, seconds
 
-    async def put(self, z: np.ndarray, parent: PhotoParent, model: ModelIdentity, *, owner: str | None) -> KeptFace:
+    async def put(
+        self,
+        z: np.ndarray,
+        parent: PhotoParent,
+        model: ModelIdentity,
+        *,
+        owner: str | None,
+        credentials: UploadCredentials | None = None,
+        quality: Quality | None = None,
+    ) -> KeptFace:
         """Keeps a face. Raises `StorageFull`, `StorageUnavailable`."""
         document = {
             "model": model.model_dump(),
             "numbers": len(z),
             "z": pack_latent(z),
             "parent": parent.model_dump(mode="json"),
+            "purpose": MIXING,
+            "credentials": None if credentials is None else credentials.to_json(),
+            "quality": None if quality is None else _figures(quality),
         }
         kept = await self._shelf.put(KIND, json.dumps(document).encode(), owner=owner, seconds=self._seconds)
-        return KeptFace(kept.id, model, z, parent, kept.created_at, kept.expires_at)
+        return KeptFace(kept.id, model, z, parent, kept.created_at, kept.expires_at, credentials, quality=quality)
 
     async def get(self, identity: str, *, owner: str | None, where: str | None = None) -> KeptFace:
         """Raises `FaceGone` for one that is unknown, expired, deleted or another key's: which, is not said."""
@@ -83,7 +105,9 @@ class KeptFaces:
 
 
 def _read(identity: str, data: bytes, created_at: datetime, expires_at: datetime) -> KeptFace:
+    """What `put` wrote; an earlier facemix wrote neither credentials nor a purpose nor quality."""
     document = json.loads(data)
+    credentials = document.get("credentials")
     return KeptFace(
         identity,
         ModelIdentity.model_validate(document["model"]),
@@ -91,7 +115,24 @@ def _read(identity: str, data: bytes, created_at: datetime, expires_at: datetime
         PhotoParent.model_validate(document["parent"]),
         created_at,
         expires_at,
+        None if credentials is None else UploadCredentials.from_json(credentials),
+        document.get("purpose", MIXING),
+        _quality(document.get("quality")),
     )
+
+
+_FIGURES = ("score", "face_pixels", "sharpness", "yaw", "roll", "brightness", "photograph")
+
+
+def _figures(quality: Quality) -> dict[str, float | None]:
+    found = {name: float(getattr(quality, name)) for name in _FIGURES}
+    return {name: None if math.isnan(value) else value for name, value in found.items()}
+
+
+def _quality(figures: dict[str, float | None] | None) -> Quality | None:
+    if figures is None:
+        return None
+    return Quality(**{name: math.nan if figures.get(name) is None else figures[name] for name in _FIGURES})
 
 
 def _gone(identity: str, where: str | None) -> FaceGone:

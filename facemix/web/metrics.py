@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from anyio import to_thread
 from fastapi import APIRouter, Request
@@ -30,6 +30,9 @@ _KINDS: tuple[Kind, ...] = ("encode", "decode")
 _REASONS: tuple[Dropped, ...] = ("cancelled", "deadline", "failed")
 _NAMES_KEPT = 64  # stages, caches and routes are named by the program; this bounds a mistake
 _ANSWERS_KEPT = 1024
+
+if TYPE_CHECKING:
+    from facemix.storage.ledger import LedgerRow
 
 C = TypeVar("C", Counter, Histogram)
 
@@ -65,6 +68,8 @@ class Metrics(Observer):
     """Safe to call from every thread. Each has a registry of its own, so that one process may hold several."""
 
     def __init__(self) -> None:
+        from facemix.storage.ledger import OUTCOMES
+
         self.registry = CollectorRegistry()
         self.in_progress = 0  # requests; written by the event loop only
         self.figures = Figures()
@@ -112,6 +117,19 @@ class Metrics(Observer):
         self._shares = self._counter(
             "request_device", "Device time by who asked for it, shared out by frames.", "seconds", ("route",)
         )
+
+        # --- the ledger's rows: requests of the interface and jobs ---
+        outcomes = [(outcome,) for outcome in OUTCOMES]
+        what: tuple[str, ...] = ("outcome",)
+        self._rows = self._counter("accounted_requests", "Requests and jobs, by outcome.", "", what, outcomes)
+        self._cpu = self._counter("accounted_cpu", "Processor time of these.", "seconds", what, outcomes)
+        self._row_device = self._counter("accounted_device", "Device time of these.", "seconds", what, outcomes)
+        ways = [(outcome, way) for outcome in OUTCOMES for way in ("in", "out")]
+        self._row_bytes = self._counter(
+            "accounted", "Bodies of these, by direction.", "bytes", (*what, "direction"), ways
+        )
+        self._cost = self._counter("accounted_cost", "What these cost.", "", (*what, "currency"))
+
         shared = ("route", "kind")
         self._share_frames = self._counter("request", "Frames computed, by who asked for them.", "frames", shared)
 
@@ -161,6 +179,17 @@ class Metrics(Observer):
             self._shares(route).inc(cost.device_seconds)
             self._share_frames(route, "encode").inc(cost.frames_encoded)
             self._share_frames(route, "decode").inc(cost.frames_decoded)
+
+    def accounted(self, row: LedgerRow, currency: str) -> None:
+        """A row goes into the ledger: what is counted here is the sum of the rows. `currency` is that of its cost,
+        empty where there are no prices."""
+        self._rows(row.outcome).inc()
+        self._cpu(row.outcome).inc(row.cpu_seconds)
+        self._row_device(row.outcome).inc(row.device_seconds)
+        self._row_bytes(row.outcome, "in").inc(row.bytes_in)
+        self._row_bytes(row.outcome, "out").inc(row.bytes_out)
+        if currency:
+            self._cost(row.outcome, currency).inc(row.cost)
 
     # --- what Prometheus asks ------------------------------------------------------------------------------
 

@@ -49,8 +49,11 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+# Without a referrer a browser says nothing of where a form comes from, either, which is looked at where somebody is
+# signed in.
+CONSOLE_HEADERS = SECURITY_HEADERS | {"Referrer-Policy": "same-origin"}
 # The one page that can take a photo. The browser asks the person before it gives the camera.
-STUDIO_HEADERS = SECURITY_HEADERS | {
+STUDIO_HEADERS = CONSOLE_HEADERS | {
     "Permissions-Policy": SECURITY_HEADERS["Permissions-Policy"].replace("camera=()", "camera=(self)")
 }
 
@@ -101,17 +104,22 @@ class SecurityHeadersMiddleware:
             return
         # Files of the page may be kept but are asked for again; anything else may show somebody's face.
         fallback = "no-cache" if scope["path"].startswith("/static/") else "no-store"
-        studio = scope["path"].removeprefix(scope.get("root_path", "")) == "/"
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        chosen = STUDIO_HEADERS if path == "/" else CONSOLE_HEADERS if _of_console(path) else SECURITY_HEADERS
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in (STUDIO_HEADERS if studio else SECURITY_HEADERS).items():
+                for name, value in chosen.items():
                     headers[name] = value
                 headers.setdefault("Cache-Control", fallback)
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
+
+
+def _of_console(path: str) -> bool:
+    return path == "/console" or path.startswith("/console/")
 
 
 class HeadMiddleware:

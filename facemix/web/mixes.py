@@ -21,8 +21,9 @@ LONG_PROMPT = 80  # characters
 
 def resolver(request: Request, mixer: MixerLike, deadline: float) -> Resolver:
     """For whoever has sent the request."""
-    stores = ServerState.of(request).stores
-    return Resolver(mixer, stores.faces, stores.saved, owner_of(request), deadline)
+    state = ServerState.of(request)
+    stores = state.stores
+    return Resolver(mixer, stores.faces, stores.saved, owner_of(request), deadline, state.photo_limits)
 
 
 def owner_of(request: Request) -> str | None:
@@ -55,7 +56,7 @@ def settled(mixer: MixerLike, wanted: Wanted) -> tuple[Edits, tuple[Note, ...]]:
     return with_words(wanted.edits, wanted.prompt, wanted.negative_prompt, mixer.attributes, mixer.model)
 
 
-async def _settled(mixer: MixerLike, wanted: Wanted) -> tuple[Edits, tuple[Note, ...]]:
+async def settled_edits(mixer: MixerLike, wanted: Wanted) -> tuple[Edits, tuple[Note, ...]]:
     """The same; a long prompt takes milliseconds, which the event loop is not kept waiting for."""
     if len(wanted.prompt) + len(wanted.negative_prompt) > LONG_PROMPT:
         return await to_thread.run_sync(settled, mixer, wanted)
@@ -79,7 +80,7 @@ async def mix_resolved(resolve: Resolver, mixer: MixerLike, wanted: MixInput, de
         parents, edits = await resolve.replay(wanted.replay)
     else:
         parents = await resolve.parents(wanted.parents)
-        edits, notes = await _settled(mixer, wanted.wanted)
+        edits, notes = await settled_edits(mixer, wanted.wanted)
     result = await mixer.mix(parents, edits, deadline=deadline)
     if wanted.portable:
         result = replace(result, recipe=result.recipe.portable(result.latents))
@@ -90,6 +91,6 @@ async def strip_wanted(request: Request, mixer: MixerLike, wanted: StripInput, d
     """Raises as `mix_wanted`."""
     resolve = resolver(request, mixer, deadline)
     first, second = await resolve.parents(wanted.parents)
-    edits, _ = await _settled(mixer, wanted.wanted)
+    edits, _ = await settled_edits(mixer, wanted.wanted)
     result = await mixer.strip(first, second, steps=wanted.steps, edits=edits, deadline=deadline)
     return replace(result, cost=resolve.cost + result.cost)

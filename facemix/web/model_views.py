@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from facemix.evaluation.results import Figure, Grouping, Results, Subject
+from facemix.evaluation.table import MORPHING
+from facemix.faces.embedder import SAME_PERSON
 from facemix.web.card import card_licence, card_limitations, card_rows
 from facemix.web.catalogue import Entry, Picture
 
@@ -30,7 +32,7 @@ _MIDPOINTS = (
     ("confidence", "confidence of a face detector", 3, "that this is a face"),
     ("landmark_offset", "landmarks beside the middle", 3, "of their ends'; less is better"),
     ("identity_to_parents", "identity distance to the parents", 3, "less is more alike"),
-    ("identity_both", "taken for both parents", 3, "share, by a face recogniser"),
+    ("identity_both", MORPHING, 3, f"share below {SAME_PERSON:g} from each, by a face recogniser"),
 )
 _GROUPS = (
     ("psnr", "PSNR, dB", 2),

@@ -13,8 +13,12 @@ from pydantic.json_schema import models_json_schema
 import facemix
 from facemix import errors
 from facemix.mixing.recipe import MOST_VIVID
-from facemix.web import idempotency, schemas
+from facemix.safety.terms import VERSION
+from facemix.web import consent, idempotency, schemas
+from facemix.web.budget import costs
+from facemix.web.choosing import PARAMETER, PATTERN
 from facemix.web.problems import PROBLEM_MEDIA_TYPE
+from facemix.web.schemas_reviews import HeldResponse
 
 DESCRIPTION = """\
 Two or more faces in, one blended face out.
@@ -29,6 +33,9 @@ Two or more faces in, one blended face out.
 * `Idempotency-Key: ...` on a POST that makes or keeps something lets it be sent again: the work is done once, and for a
   day its answer is given again with `Idempotent-Replay: true`.
 * `X-Facemix-Deadline: 2.5` asks to be refused rather than to wait longer than so many seconds for the model.
+* `X-Facemix-Use-Model: name` (or `?model=name`) asks for one of several live models; `GET /api/v1/models` lists them.
+* `X-Facemix-Consent: ...` states that everybody in the photos agrees, to a version of the terms (page `/terms`); a
+  server may require it.
 * `Server-Timing` says where the time went: `look` (bytes to crops), `encode`, `decode`, `write`.
 """
 
@@ -148,6 +155,12 @@ TOO_MANY = problem(
     "try again in 17 seconds",
 )
 TOO_MANY["headers"] = UNAVAILABLE["headers"]
+NO_BUDGET = problem(
+    "The key has spent what it may spend in a day or a month; nothing was read or done.",
+    errors.BudgetSpent,
+    "the key 'integrator' has spent its budget of the day",
+    "it begins anew on 2026-11-22 at 00:00 UTC, or ask whoever runs this server for more",
+)
 MISSING = problem(
     "There is no such record: it was never stored, has expired, or was deleted.",
     errors.RecordMissing,
@@ -162,11 +175,26 @@ GONE = problem(
     where="parents.0",
 )
 OTHER_MODEL = problem(
-    "A face, latent or recipe belongs to another model than the one that is live.",
+    "A face, latent or recipe belongs to another model than the one that answers, or no live model has the name that "
+    "was asked for.",
     errors.ModelMismatch,
     "this belongs to facemix-128@3f0c1b7a9d2e, and facemix-128@9b74c9897bac is live",
     "make it again from the photos, with the model that is live",
     where="recipe",
+)
+NOT_LIVE = problem(
+    "No live model has the name that was asked for.",
+    errors.ModelNotLive,
+    "no live model is called 'facemix-64'",
+    "live are facemix-128@3f0c1b7a9d2e",
+    where="model",
+)
+CHOICE_INVALID = problem(
+    "What was asked for can name no model, or two were asked for.",
+    errors.RequestInvalid,
+    "'Facemix 128' can be no model",
+    "write its name, or name and hash as in facemix-128@3f0c1b7a9d2e",
+    where="model",
 )
 UNFINISHED = problem(
     "The job has not ended yet, or not well.",
@@ -189,6 +217,7 @@ UPLOAD_ERRORS: dict[int | str, dict[str, Any]] = {
     507: NO_SPACE,
 }
 LOOK_ERRORS: dict[int | str, dict[str, Any]] = {401: UNKNOWN_KEY, 429: TOO_MANY, 500: INTERNAL, 503: UNAVAILABLE}
+CHOICE_ERRORS: dict[int | str, dict[str, Any]] = {409: NOT_LIVE, 422: CHOICE_INVALID}
 KEPT_ERRORS: dict[int | str, dict[str, Any]] = {
     401: UNKNOWN_KEY,
     404: MISSING,
@@ -236,6 +265,31 @@ _DEADLINE = {
     "schema": {"type": "number", "exclusiveMinimum": 0},
 }
 
+_CONSENT = {
+    "name": consent.HEADER,
+    "in": "header",
+    "required": False,
+    "description": "the version of the terms (page /terms) to which whoever sends photos agrees; may be required",
+    "schema": {"type": "string", "example": VERSION},
+}
+_CONSENT_FIELD = {"type": "string", "description": f"the same as the header {consent.HEADER}"}
+
+# Names the model, where several are live; without it the default answers, or a candidate its share of the clients.
+_CHOICE: list[dict[str, Any]] = [
+    {
+        "name": name,
+        "in": place,
+        "required": False,
+        "description": description,
+        "schema": {"type": "string", "pattern": PATTERN},
+    }
+    for name, place, description in (
+        (PARAMETER, "query", "a live model's name, or name@hash for one version; without it the operator chooses"),
+        ("X-Facemix-Use-Model", "header", "the same as a header"),
+    )
+]
+MODEL_CHOICE: dict[str, Any] = {"parameters": _CHOICE}
+
 _IDEMPOTENCY_KEY = {
     "name": idempotency.HEADER,
     "in": "header",
@@ -263,24 +317,33 @@ _MISMATCH = problem(
 def request_body(form: dict[str, Any], *bodies: type[BaseModel]) -> dict[str, Any]:
     """A body that may come as a form, or as JSON of one of several shapes."""
     content: dict[str, Any] = {
-        "multipart/form-data": {"schema": {"type": "object", "properties": form, "additionalProperties": False}}
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {**form, consent.FIELD: _CONSENT_FIELD},
+                "additionalProperties": False,
+            }
+        }
     }
-    return _body(content, *bodies)
+    return _body(content, *bodies, photos=True)
 
 
-def json_body(*bodies: type[BaseModel]) -> dict[str, Any]:
-    """A body in JSON of one of several shapes."""
-    return _body({}, *bodies)
+def json_body(*bodies: type[BaseModel], photos: bool = False) -> dict[str, Any]:
+    """A body in JSON of one of several shapes; `photos` where there can be photographs in it."""
+    return _body({}, *bodies, photos=photos)
 
 
-def _body(content: dict[str, Any], *bodies: type[BaseModel]) -> dict[str, Any]:
+def _body(content: dict[str, Any], *bodies: type[BaseModel], photos: bool) -> dict[str, Any]:
     described = [json_content(body) for body in bodies]
     if described:
         schema = described[0]["schema"] if len(described) == 1 else {"oneOf": [one["schema"] for one in described]}
         examples = [value for one in described for value in one["examples"].values()]
         named = {f"example {number}": value for number, value in enumerate(examples, 1)}
         content["application/json"] = {"schema": schema, "examples": named}
-    return {"requestBody": {"required": True, "content": content}, "parameters": [_DEADLINE]}
+    return {
+        "requestBody": {"required": True, "content": content},
+        "parameters": [_DEADLINE, *_CHOICE, *([_CONSENT] if photos else [])],
+    }
 
 
 MIX_BODY = request_body(
@@ -289,6 +352,11 @@ MIX_BODY = request_body(
         "weight": _WEIGHT,
         "recipe": {"type": "string", "description": "a recipe to draw again, as JSON, instead of all other fields"},
         "photo_0": {**BINARY, "description": "a photograph of that recipe; further ones are photo_1, photo_2, ..."},
+        "reencode": {
+            "type": "boolean",
+            "default": False,
+            "description": "make one of another model anew from photographs",
+        },
     },
     schemas.MixBody,
     schemas.ReplayBody,
@@ -313,6 +381,22 @@ def ok(description: str, model: type[BaseModel], content: dict[str, Any] | None 
         "content": {"application/json": json_content(model), **(content or {})},
         "headers": {"X-Request-Id": REQUEST_ID_HEADER},
     }
+
+
+HELD: dict[int | str, dict[str, Any]] = {
+    202: ok("A person looks at the result first; its status page gives it out.", HeldResponse)
+}
+
+
+def queued(model: type[BaseModel]) -> dict[str, Any]:
+    """An answer of 202 that tells of a job, or that a person looks at a face of it first."""
+    either = ok("It is queued; or, if there is a `code`, a person looks at one of its faces first.", model)
+    (queued,), held = either["content"].values(), json_content(HeldResponse)
+    either["content"]["application/json"] = {
+        "schema": {"oneOf": [queued["schema"], held["schema"]]},
+        "examples": {**queued["examples"], "held": next(iter(held["examples"].values()))},
+    }
+    return either
 
 
 def keyed_errors(detail: str, hint: str) -> dict[int | str, dict[str, Any]]:
@@ -365,6 +449,8 @@ def install(app: FastAPI, *routers: APIRouter) -> None:
                         operation.update(route.openapi_extra or {})
                         if method == "POST" and route.path_format in idempotency.PATHS:
                             _add_key(operation)
+                        if costs({"method": method, "path": route.path_format}):
+                            operation["responses"]["402"] = NO_BUDGET
             _, definitions = models_json_schema(
                 [(model, "validation") for model in _described.values()], ref_template="#/components/schemas/{model}"
             )

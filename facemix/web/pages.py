@@ -14,16 +14,20 @@ import numpy as np
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
-from facemix.errors import FacemixError, RequestInvalid
+from facemix.errors import FacemixError, Held, RequestInvalid
 from facemix.resources import resource_dir
+from facemix.safety import terms
 from facemix.serving.types import FoundFace, MixResult, ParentFace, SampleInput
+from facemix.web.access import shut_out
 from facemix.web.card import card_licence_short
 from facemix.web.forms import Form
 from facemix.web.inputs import MIX_FIELDS, MixInput, mix_from_form, read_pair_form
+from facemix.web.leaving import about, release_mix
 from facemix.web.mixes import mix_wanted
 from facemix.web.parents import frames_of
 from facemix.web.problems import clean_text, error_headers, note_refusal, problem_document, request_id
-from facemix.web.reports import embed, percent
+from facemix.web.release import Release, sample_recipe
+from facemix.web.reports import embed, embedded, percent, released_image
 from facemix.web.schemas import EmbeddedImage, Problem
 from facemix.web.state import MixerLike, ServerState
 from facemix.web.work import charge, do_work
@@ -143,10 +147,21 @@ def _studio(
         problem=problem,
         loading=state.loaded is None and state.failure is None,
         failure=waiting,
+        halted=_halted(request, problem),
         samples=range(SAMPLES_OFFERED),
         max_megabytes=f"{state.settings.max_upload_bytes / 1024 / 1024:.3g}",
         accept=_accept(state),
+        shut_out=shut_out(request, state.settings),
+        consent=None if state.settings.consent == "off" else terms,
     )
+
+
+def _halted(request: Request, problem: Problem | None) -> Problem | None:
+    """What the page says while generation is switched off, unless that is its problem already."""
+    error = ServerState.of(request).halt.error
+    if error is None or (problem is not None and problem.code == error.code):
+        return None
+    return problem_document(error, request)
 
 
 def _accept(state: ServerState) -> str:
@@ -179,12 +194,18 @@ async def studio_form(request: Request) -> Response:
         seed = wanted.wanted.edits.seed
         drawn = await asyncio.gather(*(mixer.sample(number, seed=seed, deadline=deadline) for number in numbers))
         charge(request, mixer, sum((one.cost for one in drawn), result.cost), result.stage_ms)
+        await release_mix(request, mixer, result)
         samples = {number: one.image for number, one in zip(numbers, drawn, strict=True)}
-        slots, view = await mixer.write(_views, wanted, result, samples)
+        for number, image in samples.items():
+            recipe = sample_recipe(mixer.model, number, seed)
+            await state.release.judged(about(request, mixer.model), image[None], recipe, by_lot=False)
+        slots, view = await mixer.write(_views, state.release, wanted, result, samples)
         return _studio(request, slots=slots, result=view, weight=result.recipe.weights[1])
 
     try:
         return await do_work(request, read, _frames_of_form, work)
+    except Held:
+        raise  # it has a page of its own
     except FacemixError as error:
         return _studio_error(request, error, form)
 
@@ -233,17 +254,19 @@ def _studio_error(request: Request, error: FacemixError, form: Form) -> Response
 
 
 def _views(
-    wanted: MixInput, result: MixResult, samples: dict[int, np.ndarray]
+    release: Release, wanted: MixInput, result: MixResult, samples: dict[int, np.ndarray]
 ) -> tuple[dict[str, SlotView], ResultView]:
     slots = _slots()
     for slot, used, given in zip(slots.values(), result.parents, wanted.parents, strict=True):
         if isinstance(given, SampleInput):
             slot.sample = given.number
-            slot.crop = _data_uri(embed(samples[given.number], "image/jpeg"))
+            recipe = sample_recipe(result.recipe.model, given.number, wanted.wanted.edits.seed)
+            data = release.picture(samples[given.number], "image/jpeg", recipe)
+            slot.crop = _data_uri(embedded(data, samples[given.number], "image/jpeg"))
             slot.found = f"Sample face {given.number + 1}, drawn by the model."
         else:
             _describe(slot, used)
-    return slots, _result_view(result)
+    return slots, _result_view(release, result)
 
 
 def _describe(slot: SlotView, used: ParentFace) -> None:
@@ -260,8 +283,8 @@ def _data_uri(image: EmbeddedImage) -> str:
     return f"data:{image.media_type};base64,{image.base64}"
 
 
-def _result_view(result: MixResult) -> ResultView:
-    image = embed(result.image)
+def _result_view(release: Release, result: MixResult) -> ResultView:
+    image = released_image(release, result)
     share = percent(result)
     return ResultView(_data_uri(image), f"facemix-{share}.png", share, image.width, image.height)
 

@@ -24,7 +24,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 async def _entries(request: Request) -> list[Entry]:
     state = ServerState.of(request)
-    return await to_thread.run_sync(catalogue, state.settings, state.loaded)
+    return await to_thread.run_sync(catalogue, state.settings, state.loaded, state.models.answering())
 
 
 async def _entry(request: Request, identity: str) -> Entry:
@@ -36,14 +36,14 @@ async def _entry(request: Request, identity: str) -> Entry:
 
 @router.get("/models")
 async def models(request: Request) -> Response:
-    """The live model with its whole card, the others in a line each."""
+    """The default with its whole card, the others in a line each."""
     entries = await _entries(request)
-    live = next((entry for entry in entries if entry.live), None)
+    live = next((entry for entry in entries if entry.default), None)
     view = None if live is None else await to_thread.run_sync(model_view, live)
     others = [
         (entry.id, entry.model.name, str(entry.card.get("created", ""))[:10], card_licence_short(entry.card))
         for entry in entries
-        if not entry.live
+        if entry is not live
     ]
     return _page(request, view, others)
 

@@ -15,13 +15,13 @@ from starlette.responses import HTMLResponse, Response
 
 import facemix
 from facemix.errors import MediaTypeUnsupported, RecordMissing, RequestInvalid
-from facemix.imaging.encode import encode_image
 from facemix.imaging.preview import PREVIEW_SIZE, preview_card
 from facemix.mixing.recipe import LatentParent, Recipe
 from facemix.web.links import page_of
 from facemix.web.negotiation import known_copy, prefers_html
 from facemix.web.pages import render
 from facemix.web.problems import note_refusal
+from facemix.web.release import Release
 from facemix.web.saved import Saved, SavedRecipes
 from facemix.web.shared_views import recipe_view
 from facemix.web.state import MixerLike, ServerState
@@ -64,8 +64,9 @@ async def shared(request: Request, identity: str) -> Response:
         "recipe.html",
         saved=saved,
         view=view,
-        available=live is not None and saved.recipe.model.same_latents_as(live.model),
+        available=ServerState.of(request).models.made_by(saved.recipe.model) is not None,
         address=page_of(request, saved.id),
+        reports=request.app.state.governed is not None,
         preview_size=PREVIEW_SIZE,
     )
     response.headers.update(_HIDDEN)
@@ -101,16 +102,18 @@ async def preview(request: Request, identity: str) -> Response:
     if known_copy(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     picture = await _saved(request).picture(identity)
-    content = await to_thread.run_sync(_card, picture, saved.recipe, limiter=_drawing)
+    release = ServerState.of(request).release
+    content = await to_thread.run_sync(_card, release, picture, saved.recipe, limiter=_drawing)
     return Response(content, media_type="image/png", headers=headers)
 
 
-def _card(picture: bytes, recipe: Recipe) -> bytes:
-    """The preview, a PNG file, from the picture as it was saved."""
+def _card(release: Release, picture: bytes, recipe: Recipe) -> bytes:
+    """The preview, a PNG file, from the picture as it was saved, marked."""
     view = recipe_view(recipe, live=None, origins=(), titles={})
     with Image.open(BytesIO(picture)) as opened:
         pixels = np.asarray(opened.convert("RGB"))
-    return encode_image(preview_card(pixels, title=view.title, lines=(*view.mixed_of, view.disclaimer)), "image/png")
+    card = preview_card(pixels, title=view.title, lines=(*view.mixed_of, view.disclaimer))
+    return release.file(card, "image/png", recipe)
 
 
 # --- deleting ----------------------------------------------------------------------------------------------

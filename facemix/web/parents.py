@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from facemix.mixing.latents import unpack_latent
 from facemix.mixing.recipe import REGIONS, Edits, LatentParent, ModelIdentity, Recipe
-from facemix.serving.replay import check_model, parents_of
-from facemix.serving.types import Cost, LatentInput, ParentInput, PhotoInput, SampleInput
+from facemix.serving.replay import check_model, check_recipe, parents_of
+from facemix.serving.types import Cost, LatentInput, ParentInput, PhotoInput, PhotoWatch, SampleInput
 from facemix.web.kept_faces import KeptFaces
 from facemix.web.saved import SavedRecipes
 from facemix.web.state import MixerLike
@@ -47,10 +47,14 @@ class GivenRecipe:
 
 @dataclass(frozen=True)
 class GivenReplay:
-    """A recipe, or the id of a saved one, to draw again, and its photographs by SHA-256."""
+    """A recipe, or the id of a saved one, to draw again, and its photographs by SHA-256.
+
+    `reencode` lets one of another model be made anew from its photographs by the model that is live.
+    """
 
     recipe: Recipe | str
     photos: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    reencode: bool = False
 
 
 GivenParent = PhotoInput | SampleInput | GivenFace | GivenLatent | GivenRecipe
@@ -84,10 +88,17 @@ class Resolver:
     """
 
     def __init__(
-        self, mixer: MixerLike, faces: KeptFaces, saved: SavedRecipes, owner: str | None, deadline: float
+        self,
+        mixer: MixerLike,
+        faces: KeptFaces,
+        saved: SavedRecipes,
+        owner: str | None,
+        deadline: float,
+        watch: PhotoWatch | None = None,
     ) -> None:
+        """watch: hears of the looks at all photographs."""
         self._mixer, self._faces, self._saved, self._owner = mixer, faces, saved, owner
-        self._deadline = deadline
+        self._deadline, self._watch = deadline, watch
         self.cost = Cost()
 
     async def parents(self, given: Sequence[GivenParent]) -> tuple[ParentInput, ...]:
@@ -108,28 +119,32 @@ class Resolver:
             RecordMissing, ModelMismatch, RecipeInvalid: as `parents`; RecipeInvalid also for a photograph that is
                 missing.
         """
-        recipe = await self.recipe(given.recipe, where="recipe")
+        recipe = await self.recipe(given.recipe, where="recipe", reencode=given.reencode)
         return self._parents_of(recipe, given.photos, where="recipe"), recipe.edits
 
-    async def recipe(self, recipe: Recipe | str, *, where: str) -> Recipe:
-        """A recipe of the live model, looked up if it is an id. Raises `RecordMissing`, `ModelMismatch`."""
+    async def recipe(self, recipe: Recipe | str, *, where: str, reencode: bool = False) -> Recipe:
+        """A recipe of the live model, looked up if it is an id. Raises `RecordMissing`, `ModelMismatch`.
+
+        Args:
+            reencode: whether one of another model will do, too, if it is made of photographs alone.
+        """
         if isinstance(recipe, str):
             recipe = (await self._saved.get(recipe)).recipe
-        self._check_model(recipe.model, where)
+        check_recipe(recipe, self._mixer.model, where=where, reencode=reencode)
         return recipe
 
     async def _parent(self, given: GivenParent) -> ParentInput:
         if isinstance(given, GivenFace):
             kept = await self._faces.get(given.face_id, owner=self._owner, where=given.where)
             self._check_model(kept.model, given.where)
-            return LatentInput(kept.z, given.where, given.weight, kept.parent)
+            return LatentInput(kept.z, given.where, given.weight, kept.parent, kept.credentials, kept.quality)
         if isinstance(given, GivenLatent):
             self._check_model(given.model, given.where)
             z = self._unpacked(given.z, given.where)
             return LatentInput(z, given.where, given.weight, LatentParent.from_latent(z, origin=given.origin))
         if isinstance(given, GivenRecipe):
             return await self._result(given)
-        return given
+        return self._watched(given)
 
     async def _result(self, given: GivenRecipe) -> LatentInput:
         recipe = await self.recipe(given.recipe, where=given.where)
@@ -141,7 +156,11 @@ class Resolver:
         return LatentInput(made.z, given.where, given.weight, named)
 
     def _parents_of(self, recipe: Recipe, photos: Mapping[str, bytes], *, where: str) -> tuple[ParentInput, ...]:
-        return parents_of(recipe, photos, latent_size=self._mixer.latent_size, where=where)
+        parents = parents_of(recipe, photos, latent_size=self._mixer.latent_size, where=where)
+        return tuple(self._watched(parent) for parent in parents)
+
+    def _watched(self, parent: ParentInput) -> ParentInput:
+        return replace(parent, watch=self._watch) if isinstance(parent, PhotoInput) else parent
 
     def _unpacked(self, z: str, where: str):
         return unpack_latent(z, self._mixer.latent_size, where=where)

@@ -24,6 +24,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from facemix.errors import ConfigError, FacemixError, KeyUnknown, RateLimited
+from facemix.web import scopes
 
 MOST_TRACKED = 16_384
 _LONGEST_SECRET = 512
@@ -35,10 +36,20 @@ Group = Literal["work", "samples", "saves", "unknown keys"]
 
 @dataclass(frozen=True)
 class Sender:
-    """Whose key it is, and how many requests for work it may send in a minute; None means as many as any key."""
+    """Whose key it is, and what it may do.
+
+    Attributes:
+        name: of the key.
+        per_minute: requests for work in a minute; None means as many as any key.
+        scopes: what it is good for (`web/scopes.py`); None means everything.
+        budget_day, budget_month: what its requests may cost, in the currency of the price table; None means no limit.
+    """
 
     name: str
     per_minute: int | None = None
+    scopes: frozenset[str] | None = None
+    budget_day: float | None = None
+    budget_month: float | None = None
 
 
 Resolve = Callable[[str], Awaitable[Sender | None]]
@@ -136,7 +147,7 @@ class RateLimits:
 
     def __init__(self, rates: Rates, *, most: int = MOST_TRACKED, clock: Callable[[], float] = time.monotonic) -> None:
         """Raises `ConfigError` for a rate that cannot be read."""
-        self.items = {name: _parse(name, getattr(rates, name)) for name in ("address", "key", "samples", "saves")}
+        self.items = {name: parse_rate(name, getattr(rates, name)) for name in ("address", "key", "samples", "saves")}
         self.storage = BoundedStorage(most, clock)
         self.limiter = FixedWindowRateLimiter(self.storage)
 
@@ -179,7 +190,8 @@ class RateLimits:
         )
 
 
-def _parse(name: str, rate: str) -> list[RateLimitItem]:
+def parse_rate(name: str, rate: str) -> list[RateLimitItem]:
+    """A rate in the notation of `limits`; none of them for ``none``. Raises `ConfigError`, which calls it `name`."""
     if rate.strip().lower() in ("", "none"):
         return []
     try:
@@ -192,10 +204,11 @@ def _parse(name: str, rate: str) -> list[RateLimitItem]:
 
 
 class RateLimitMiddleware:
-    """Refuses clients that ask too often, before their body is read.
+    """Refuses clients that ask too often, and keys that are not good for what they ask, before their body is read.
 
     Every POST to a page counts, every request to the interface and every look behind a link; health checks, metrics
-    and static files never do. The name of a valid key is left in ``scope["state"]["api_key"]``.
+    and static files never do. The name of a valid key is left in ``scope["state"]["api_key"]``, all that is known of it
+    in ``scope["state"]["sender"]``.
 
     Args:
         limits: the counters.
@@ -219,7 +232,7 @@ class RateLimitMiddleware:
         self._proven: LRUCache[str, None] = LRUCache(_PROVEN)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        group = _group(scope) if scope["type"] == "http" else None
+        group = group_of(scope) if scope["type"] == "http" else None
         if group is None:
             await self.app(scope, receive, send)
             return
@@ -248,8 +261,9 @@ class RateLimitMiddleware:
             sender = await self.resolve(secret)
             if sender is not None:
                 self._proven[secret] = None
-                scope.setdefault("state", {})["api_key"] = sender.name
-                return self._counted(group, sender.name, keyed=True, own=sender.per_minute)
+                scope.setdefault("state", {}).update(api_key=sender.name, sender=sender)
+                refused = self._counted(group, sender.name, keyed=True, own=sender.per_minute)
+                return refused or scopes.refusal(sender.name, sender.scopes, _path(scope))
             self.limits.hit("unknown keys", who, keyed=False)
         refusal = self._counted(group, who, keyed=False)
         return _unknown_key() if refusal is None and secret is not None else refusal
@@ -258,15 +272,20 @@ class RateLimitMiddleware:
         return self.limits.hit("unknown keys", who, keyed=False, count=False)
 
 
-def _group(scope: Scope) -> Group | None:
-    path, method = scope["path"].removeprefix(scope.get("root_path", "")), scope["method"]
-    if method == "POST" and path == "/api/v1/recipes":
+def group_of(scope: Scope) -> Group | None:
+    """What a request counts as; None for what is not counted."""
+    path, method = _path(scope), scope["method"]
+    if method == "POST" and path in ("/api/v1/recipes", "/api/v1/reports", "/report"):
         return "saves"
-    if method == "POST" and (path == "/" or path.startswith(("/api/v1/", "/r/"))):
+    if method == "POST" and (path in ("/", "/verify") or path.startswith(("/api/v1/", "/r/", "/held/"))):
         return "work"
-    if path.startswith(("/api/v1/", "/r/")):
+    if path.startswith(("/api/v1/", "/r/", "/held/")):
         return "samples"
     return None
+
+
+def _path(scope: Scope) -> str:
+    return scope["path"].removeprefix(scope.get("root_path", ""))
 
 
 def _secret(scope: Scope) -> str | None:

@@ -24,9 +24,11 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from facemix.errors import Busy, InstallationError, NotReady
 from facemix.settings import Settings, load_settings
+from facemix.web.access import behind_ray, check_access
 from facemix.web.accounts import Accounts
 from facemix.web.connections import ConnectionLimits
 from facemix.web.front import Answer, Ask, ReplicaLost, create_front
+from facemix.web.governed import Governed
 from facemix.web.ray_replica import QUIET, REPLICA, SPARE_REQUESTS, deployment, resources, shared, with_share
 from facemix.web.run import address_of, listen, open_database, proxies
 from facemix.web.server import make_server
@@ -64,7 +66,7 @@ def serve_with_ray(settings: Settings) -> int:
         raise InstallationError("Ray is not installed", hint="pip install 'facemix[ray]'") from error
     if settings.replicas > 1:
         settings = shared(settings)
-    accounts, stores = _of_front(settings)
+    accounts, stores, governed = _of_front(settings)
     with _deaf_to_hangup(), listen(settings.host, settings.port) as listening:
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
         connected = ray.is_initialized()
@@ -77,7 +79,7 @@ def serve_with_ray(settings: Settings) -> int:
             options = resources(settings, settings.replicas, ray.cluster_resources())
             start = _Start(deployment(with_share(settings, options), settings.replicas, options))
             server = make_server(
-                create_front(settings, start.ask, accounts, stores),
+                create_front(settings, start.ask, accounts, stores, governed),
                 [listening],
                 limits=ConnectionLimits(
                     connections=settings.max_connections, per_address=settings.max_connections_per_address
@@ -202,17 +204,20 @@ def asker(handle: DeploymentHandle[Any]) -> Ask:
 def _front_in_ray() -> ASGIApp:
     from ray import serve
 
-    settings = shared(load_settings())  # how many replicas there are is the configuration file's
-    accounts, stores = _of_front(settings)
-    front = create_front(settings, asker(serve.get_deployment_handle(REPLICA)), accounts, stores)
+    # How many replicas there are is the configuration file's, and so is where Ray's proxies listen.
+    settings = behind_ray(shared(load_settings()))
+    accounts, stores, governed = _of_front(settings, reachable=True)
+    front = create_front(settings, asker(serve.get_deployment_handle(REPLICA)), accounts, stores, governed)
     # Ray's proxies leave this to the application; our own server does it before the application.
     return ProxyHeadersMiddleware(front, proxies(settings)) if settings.trusted_proxies else front
 
 
-def _of_front(settings: Settings) -> tuple[Accounts, Stores]:
-    """Raises as `open_database`."""
+def _of_front(settings: Settings, *, reachable: bool | None = None) -> tuple[Accounts, Stores, Governed]:
+    """Raises as `open_database` and `check_access`."""
     database = open_database(settings)
-    return Accounts(database, ledger=settings.ledger), Stores(settings, open_shelf(settings, database))
+    check_access(settings, database, reachable=reachable)
+    accounts, stores = Accounts.open(settings, database), Stores(settings, open_shelf(settings, database))
+    return accounts, stores, Governed.open(settings, database)
 
 
 def _why() -> str | None:

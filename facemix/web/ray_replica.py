@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 from facemix.errors import InstallationError, NotReady
 from facemix.serving.tuning import tune_allocator, wait_passively
 from facemix.settings import Settings, load_settings
+from facemix.web.access import behind_ray
 from facemix.web.accounts import Accounts
 from facemix.web.app import create_app
 from facemix.web.front import answer_of
+from facemix.web.governed import Governed
 from facemix.web.logs import access, configure_logging
 from facemix.web.stores import Stores
 
@@ -49,13 +51,21 @@ class Replica:
         """
         # Both bring torch along, which the front can do without and which is to find `RayReplica`'s preparations.
         from facemix.serving.mixer import mixer_from_settings
-        from facemix.web.run import open_database
+        from facemix.web.run import open_database, open_fleet
 
         self._name = name.encode()
         self._stack = AsyncExitStack()
         database = open_database(settings)
-        accounts, stores = Accounts(database, ledger=settings.ledger), Stores.open(settings, database)
-        self._app = create_app(settings, lambda observer: mixer_from_settings(settings, observer), accounts, stores)
+        accounts, stores = Accounts.open(settings, database), Stores.open(settings, database)
+        governed = Governed.open(settings, database)
+        self._app = create_app(
+            settings,
+            lambda observer: mixer_from_settings(settings, observer),
+            accounts,
+            stores,
+            governed,
+            open_fleet(settings, governed),
+        )
 
     async def start(self) -> None:
         """Returns when the model is loaded and warm.
@@ -104,7 +114,7 @@ class RayReplica(Replica):
 
         tune_allocator()
         wait_passively()
-        settings = shared(load_settings()) if values is None else Settings(**values)
+        settings = behind_ray(shared(load_settings())) if values is None else Settings(**values)
         settings = settings.model_copy(update={"isolate": False})  # a replica is a process of its own already
         configure_logging(settings.log_level, settings.log_format)
         access.disabled = settings.log_level != "debug"  # the front has a line for every request

@@ -11,11 +11,12 @@ from starlette.requests import Request
 
 from facemix.errors import FacemixError
 from facemix.faces.types import LANDMARK_NAMES, Face, Quality
-from facemix.imaging.encode import encode_image
+from facemix.imaging.encode import MediaType, encode_image
 from facemix.mixing.recipe import ModelIdentity, Parent, PhotoParent, Recipe, SampleParent
-from facemix.serving.types import FoundPhoto, MixResult, ParentFace
+from facemix.serving.types import FoundPhoto, FramesResult, MixResult, ParentFace, StripResult
 from facemix.web.kept_faces import KeptFace
 from facemix.web.problems import clean_text, internal_error, jsonable, problem_document
+from facemix.web.release import Release, named
 from facemix.web.schemas import (
     Box,
     EmbeddedImage,
@@ -37,24 +38,42 @@ def model_name(model: ModelIdentity) -> ModelName:
     return ModelName(id=str(model), name=model.name, weights=model.weights, latent_schema=model.latent_schema)
 
 
-def embed(pixels: np.ndarray, media_type: str = "image/png") -> EmbeddedImage:
-    """pixels: (H, W, 3) uint8 RGB."""
+def embedded(data: bytes, pixels: np.ndarray, media_type: str) -> EmbeddedImage:
+    """data: a file of `pixels`, (H, W, 3)."""
     height, width = pixels.shape[:2]
-    content = base64.b64encode(encode_image(pixels, media_type)).decode("ascii")
+    content = base64.b64encode(data).decode("ascii")
     return EmbeddedImage(media_type=media_type, width=width, height=height, base64=content)
 
 
-def frame_sheet(frames: np.ndarray, media_type: str = "image/webp", *, columns: int | None = None) -> FrameSheet:
-    """Lays frames out on a grid, row by row.
+def released_image(release: Release, result: MixResult, media_type: MediaType = "image/png") -> EmbeddedImage:
+    """A mix as it leaves: marked, with its credentials."""
+    data = release.picture(result.image, media_type, result.recipe, result.parents)
+    return embedded(data, result.image, media_type)
+
+
+def embed(pixels: np.ndarray, media_type: str = "image/png") -> EmbeddedImage:
+    """What is no result, as the crop of a photograph. pixels: (H, W, 3) uint8 RGB."""
+    return embedded(encode_image(pixels, media_type), pixels, media_type)
+
+
+def frame_sheet(
+    release: Release,
+    made: FramesResult | StripResult,
+    media_type: MediaType = "image/webp",
+    *,
+    columns: int | None = None,
+) -> FrameSheet:
+    """Lays frames out on a grid, row by row, as they leave: marked, with credentials.
 
     Args:
-        frames: (N, H, W, 3) uint8 RGB.
         columns: None for a nearly square grid; a single column of 257 frames would be taller than WebP allows (16383
             pixels).
 
     Raises:
         RequestInvalid: see `encode_image`.
     """
+    recipe = named(made.recipes)
+    frames = release.mark(made.frames, recipe)
     count, height, width = frames.shape[:3]
     columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
@@ -69,7 +88,7 @@ def frame_sheet(frames: np.ndarray, media_type: str = "image/webp", *, columns: 
         count=count,
         columns=columns,
         rows=rows,
-        base64=base64.b64encode(encode_image(sheet, media_type)).decode("ascii"),
+        base64=base64.b64encode(release.file(sheet, media_type, recipe, made.parents)).decode("ascii"),
     )
 
 
@@ -87,7 +106,7 @@ def _landmarks(face: Face) -> Landmarks:
 
 
 def _quality(quality: Quality) -> QualityFigures:
-    names = ("score", "face_pixels", "sharpness", "yaw", "roll", "brightness")
+    names = ("score", "face_pixels", "sharpness", "yaw", "roll", "brightness", "photograph")
     return QualityFigures(**{name: jsonable(round(float(getattr(quality, name)), 4)) for name in names})
 
 

@@ -14,7 +14,7 @@ _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _LONGEST_PATH = 200
 # What follows these is known to its owner alone, and opens what it names. Where no route matched, as in a front that
 # forwards everything, there is no template that would hide it.
-_NAMED = re.compile(r"(/r/|/api/v1/(?:recipes|faces|jobs)/)[^/]+")
+_NAMED = re.compile(r"(/r/|/held/|/api/v1/(?:recipes|faces|jobs|reviews|records)/)[^/]+")
 
 
 def route_template(scope: Scope) -> str:

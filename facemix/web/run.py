@@ -7,15 +7,21 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
 
 from facemix.errors import InstallationError
 from facemix.serving.observer import Observer
 from facemix.settings import Settings
 from facemix.storage.database import Database
 from facemix.storage.engine import default_url
+from facemix.web.access import check_access
 from facemix.web.accounts import Accounts
 from facemix.web.app import create_app
 from facemix.web.connections import ConnectionLimits
+from facemix.web.fleet import Fleet, Registered
+from facemix.web.governed import Governed
 from facemix.web.server import BACKLOG, make_server
 from facemix.web.state import LOADING, MixerLike
 from facemix.web.stores import Stores
@@ -71,8 +77,11 @@ def serve_here(settings: Settings) -> int:
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     database = open_database(settings)
-    accounts, stores = Accounts(database, ledger=settings.ledger), Stores.open(settings, database)
-    application = create_app(settings, lambda observer: _mixer(settings, observer), accounts, stores)
+    check_access(settings, database)
+    accounts, stores = Accounts.open(settings, database), Stores.open(settings, database)
+    governed = Governed.open(settings, database)
+    fleet = open_fleet(settings, governed)
+    application = create_app(settings, lambda observer: _mixer(settings, observer), accounts, stores, governed, fleet)
     listening = listen(settings.host, settings.port)
     server = make_server(
         application,
@@ -87,6 +96,31 @@ def serve_here(settings: Settings) -> int:
     server.run()
     _end_while_loading(server.exit_code)
     return server.exit_code
+
+
+def open_fleet(settings: Settings, governed: Governed) -> Fleet | None:
+    """The models that the registry names; None where the settings name the one."""
+    if settings.checkpoint is not None:
+        return None
+    maker = cache(partial(_maker, settings))  # not before it is called, in a thread: see `_mixer`
+
+    def make(folder: Path, observer: Observer) -> MixerLike:
+        return maker()(folder, observer)
+
+    return Registered(governed.registry, make, standby_seconds=settings.face_seconds)
+
+
+def _maker(settings: Settings) -> Callable[[Path, Observer], MixerLike]:
+    """Makes mixers that look at photographs together."""
+    from facemix.serving.mixer import mixer_from_settings
+    from facemix.serving.shared_lookers import SharedLookers
+
+    shared = SharedLookers.from_settings(settings)
+
+    def make(folder: Path, observer: Observer) -> MixerLike:
+        return mixer_from_settings(settings.model_copy(update={"checkpoint": folder}), observer, shared.take())
+
+    return make
 
 
 def _end_while_loading(status: int) -> None:

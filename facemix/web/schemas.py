@@ -200,6 +200,9 @@ class QualityFigures(BaseModel):
     yaw: float | None = Field(description="0 frontal to 1 profile; null for a face placed by hand")
     roll: float | None = Field(description="degrees by which the face leans, -180 to 180")
     brightness: float | None = Field(description="mean luma of the crop, 0 to 1")
+    photograph: float | None = Field(
+        description="how much it looks like a photograph of a face, 0 to 1; null where no gate has judged it"
+    )
 
 
 class Warning_(BaseModel):  # the trailing underscore keeps Python's Warning visible
@@ -322,6 +325,7 @@ _QUALITY_EXAMPLE = {
     "yaw": 0.08,
     "roll": -1.5,
     "brightness": 0.56,
+    "photograph": 0.98,
 }
 _WARNING_EXAMPLE = {"code": "face_small", "message": "The face is small; a larger one keeps more likeness."}
 PHOTO_REPORT_EXAMPLE = {
@@ -509,7 +513,12 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ready", "model": MODEL_EXAMPLE}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"status": "ready", "model": MODEL_EXAMPLE, "generation": "on"}]}
+    )
 
     status: Literal["ready"]
     model: ModelName
+    generation: Literal["on", "halted"] = Field(
+        "on", description="`halted` while the operator has switched generation off; all else goes on"
+    )

@@ -16,6 +16,7 @@ from facemix.web.schemas import (
     EditsBody,
     ModelName,
     ParentBody,
+    Strict,
 )
 
 SAVED_EXAMPLE = "kV0tW3qfX8mZ1aBc"
@@ -48,6 +49,33 @@ class KeptFaceBody(BaseModel):
     index: int = Field(description="which face of that photo, largest first")
     model: ModelName = Field(description="whose latent is kept")
     usable: bool = Field(description="whether that model is live; if not, upload the photo again")
+    purpose: str = Field("mixing", description="what it is kept for")
+
+
+class LatentFileBody(BaseModel):
+    """A face as a signed file. Whoever has it has the face."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"latent": "eyJjcmVhdGVkX2F0Ijoi...", "public_key": "4f" * 32, "expires_at": "2026-12-21T11:00:00Z"}
+            ]
+        }
+    )
+
+    latent: str = Field(description="to be kept as it is, and sent to `POST /api/v1/latents`")
+    public_key: str = Field(description="of the installation that signed it, as `FACEMIX_LATENT_SIGNERS` takes it")
+    expires_at: datetime = Field(description="from when on it is not taken any more")
+
+
+class ImportBody(Strict):
+    """A face that was taken away."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"latent": "eyJjcmVhdGVkX2F0Ijoi..."}]})
+
+    latent: str = Field(min_length=1, max_length=65_536, description="as it was given out")
+    public_key: str | None = Field(None, description="not looked at: what counts is signed")
+    expires_at: str | None = Field(None, description="the same")
 
 
 class KeptFacesResponse(BaseModel):

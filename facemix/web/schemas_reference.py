@@ -164,8 +164,9 @@ class RegionsResponse(BaseModel):
 class ListedModel(BaseModel):
     model: ModelName
     status: Literal["live", "available"] = Field(
-        description="`live` answers; one that is `available` could, if the operator chose it"
+        description="`live` answers whoever asks for it; one that is `available` could, if the operator chose it"
     )
+    default: bool = Field(description="whether it answers those that ask for none")
     crop_size: int | None = Field(description="side of every result, in pixels; null where the card does not say")
     licence: str
     limitations: list[str]
@@ -183,6 +184,7 @@ class ModelsResponse(BaseModel):
                         {
                             "model": MODEL_EXAMPLE,
                             "status": "live",
+                            "default": True,
                             "crop_size": 128,
                             "licence": "non-commercial research",
                             "limitations": ["Glasses and hands over the face are not kept."],

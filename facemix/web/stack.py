@@ -11,8 +11,11 @@ from starlette.responses import Response
 
 from facemix.errors import FacemixError
 from facemix.settings import Settings
+from facemix.web.access import AccessMiddleware
 from facemix.web.accounts import Accounts, LedgerMiddleware
+from facemix.web.budget import BudgetMiddleware
 from facemix.web.deadlines import BODY_SECONDS, BodyDeadlineMiddleware
+from facemix.web.governed import Governed
 from facemix.web.idempotency import DAY, FACES, PATHS, IdempotencyMiddleware
 from facemix.web.limits import Buffered
 from facemix.web.middleware import (
@@ -38,6 +41,7 @@ def surround(
     buffered: Buffered,
     shelf: AsyncShelf,
     observing: Sequence[Middleware] = (),
+    governed: Governed | None = None,
 ) -> None:
     """Adds the middleware.
 
@@ -47,6 +51,7 @@ def surround(
         buffered: counts the bodies in memory.
         shelf: where answers are kept that may be asked for again.
         observing: stands between the request id and the ledger, the outermost first.
+        governed: knows who is signed in.
     """
     # The one added last is the outermost. Idempotency stands inside of rates, because a repeated request counts as any
     # other, and it has to know whose key it is; and inside of what bounds a body, which it reads.
@@ -58,6 +63,11 @@ def surround(
     )
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, buffered=buffered)
     app.add_middleware(BodyDeadlineMiddleware)
+    if accounts is not None:
+        app.add_middleware(BudgetMiddleware, check=accounts.check_budget)
+    app.add_middleware(
+        AccessMiddleware, settings=settings, respond=respond, find=None if governed is None else governed.session
+    )
     app.add_middleware(
         RateLimitMiddleware,
         limits=RateLimits(

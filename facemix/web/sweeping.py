@@ -7,12 +7,16 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from anyio import CapacityLimiter, to_thread
 
 from facemix.errors import StorageUnavailable
 from facemix.web.accounts import Accounts
 from facemix.web.stores import Stores
+
+if TYPE_CHECKING:
+    from facemix.governance.review import Reviews
 
 log = logging.getLogger("facemix.web")
 
@@ -21,13 +25,18 @@ INTERVAL_SECONDS = 60.0
 Sweep = Callable[[], int]
 
 
-def sweeps_of(stores: Stores, accounts: Accounts | None, ledger_days: int) -> dict[str, Sweep]:
+def sweeps_of(
+    stores: Stores, accounts: Accounts | None, ledger_days: int, reviews: Reviews | None = None
+) -> dict[str, Sweep]:
     """What there is to sweep, each by its name: a call that may wait for a database, and returns how many went.
 
     Args:
         ledger_days: for how long rows of the ledger are kept; 0 keeps them for ever.
+        reviews: what waits for a person, and ends when nobody decides.
     """
     sweeps: dict[str, Sweep] = {"things on the shelf": stores.shelf.shelf.sweep}
+    if reviews is not None:
+        sweeps["reviews"] = reviews.sweep
     if stores.recipes is not None:
         sweeps["recipes"] = stores.recipes.sweep
     if accounts is not None and ledger_days:

@@ -9,8 +9,17 @@ from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
-from facemix.errors import Busy, DeadlineExceeded, EngineFailed, RequestInvalid, Stopping
+from facemix.errors import (
+    Busy,
+    DeadlineExceeded,
+    EngineFailed,
+    ModelMismatch,
+    PhotoLimited,
+    RequestInvalid,
+    Stopping,
+)
 from facemix.serving.types import Cost, FrameSpec, FramesResult, ParentInput
+from facemix.web.choosing import Choice, choice_of
 from facemix.web.state import MixerLike, ServerState
 
 DEADLINE_HEADER = "x-facemix-deadline"
@@ -37,25 +46,43 @@ async def do_work(
         work: takes the mixer, what was read, and a deadline on the clock of `time.monotonic`.
 
     Raises:
-        Busy, Stopping, NotReady: before the body is read if that much is clear by then, else before any of it is
-            decoded.
+        Busy, Stopping, NotReady, ModelNotLive: before the body is read if that much is clear by then, else before any
+            of it is decoded.
+        Halted: generation is switched off, or was meanwhile.
         DeadlineExceeded: it was not done within the client's patience and the operator's.
         ClientDisconnect: the client left; the work was cancelled.
     """
-    state = ServerState.of(request)
-    state.mixer()
+    state, choice = ServerState.of(request), choice_of(request)
+    state.halt.check()
+    state.mixer(choice)
     state.admission.check()
     patience = _patience(request, state.settings.deadline_seconds)
     wanted = await read()
     with state.admission.ticket(frames(wanted)):
-        async with state.lease() as mixer:
-            deadline = time.monotonic() + patience
-            try:
-                # Whatever hangs, a photograph's decoder or the device, costs nobody more than their patience.
-                async with asyncio.timeout(patience + GRACE_SECONDS):
-                    return await unless_gone(request, work(mixer, wanted, deadline))
-            except TimeoutError as error:
-                raise DeadlineExceeded("it was not done in time", hint="try again later", retry_after=5) from error
+        deadline = time.monotonic() + patience
+        try:
+            # Whatever hangs, a photograph's decoder or the device, costs nobody more than their patience.
+            async with asyncio.timeout(patience + GRACE_SECONDS):
+                return await state.halt.unless_halted(
+                    _answered(request, choice, lambda mixer: unless_gone(request, work(mixer, wanted, deadline)))
+                )
+        except TimeoutError as error:
+            raise DeadlineExceeded("it was not done in time", hint="try again later", retry_after=5) from error
+
+
+async def _answered(request: Request, choice: Choice, work: Callable[[MixerLike], Awaitable[T]]) -> T:
+    """Works with the model that the request asks for. Where it asks for none and its faces belong to another that is
+    loaded, that one answers: a face that was uploaded a minute before a promotion is as good as it was."""
+    state = ServerState.of(request)
+    async with state.lease(choice) as mixer:
+        try:
+            return await work(mixer)
+        except ModelMismatch as mismatch:
+            other = None if choice.name is not None else state.models.made_by(str(mismatch.details.get("model")))
+            if other is None or other is mixer:
+                raise
+        async with state.models.lease(other):
+            return await work(other)
 
 
 async def patiently(
@@ -88,7 +115,7 @@ async def with_patience(state: ServerState, frames: int, work: Callable[[float],
         try:
             with state.admission.ticket(frames):
                 return await work(time.monotonic() + state.settings.deadline_seconds)
-        except Stopping:
+        except (Stopping, PhotoLimited):  # the window of a photograph's limit is longer than anybody's patience
             raise
         except Busy as refusal:
             # What brings the device or a process down does so every time.
@@ -121,7 +148,7 @@ async def _gone(request: Request) -> None:
 
 def charge(request: Request, mixer: MixerLike, cost: Cost, stage_ms: dict[str, float] | None = None) -> None:
     """Notes what a request took, for whoever accounts for it: the ledger, the metrics, the log, traces."""
-    request.state.model = str(mixer.model)
+    request.state.model, request.state.weights = str(mixer.model), mixer.model.weights
     request.state.cost = cost
     request.state.stage_ms = stage_ms or {}
 

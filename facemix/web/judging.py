@@ -1,0 +1,288 @@
+"""Whether a result may leave: the likeness guard, the margin of the checks, and the reviewers' random share.
+
+What has to be looked at by a person is put into the queue, and `Held` is raised in its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+import numpy as np
+
+from facemix.errors import FacemixError, Held, ResultWithheld, StorageUnavailable
+from facemix.mixing.recipe import ModelIdentity
+from facemix.settings import Settings
+from facemix.web.threads import Threads
+
+if TYPE_CHECKING:
+    from facemix.governance.operators import Operators
+    from facemix.governance.review import Review, Reviews
+    from facemix.governance.review_states import State, Trigger
+    from facemix.safety.gallery import Gallery
+    from facemix.safety.guard import Guard
+
+log = logging.getLogger("facemix.web")
+
+# Of the checks' margin, 0 where a result is withheld and 1 where nothing is near; below this a person looks. As
+# `facemix.safety.results.LOW_MARGIN`, which brings torch; a test compares the two.
+LOW_MARGIN = 0.2
+LATELY_SECONDS = 15.0  # how long a new reviewer, or somebody newly enrolled, may go unnoticed
+SHARE_SECONDS = 2.0  # how long a result of the random share may be kept waiting by the queue
+CALLS_AT_ONCE = 4
+PICTURE_TYPE = "image/png"
+
+Write = Callable[[np.ndarray], bytes]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class About:
+    """Whose result it is.
+
+    Attributes:
+        request_id: as in the answer's header, or a job's.
+        owner: name of the API key, None without one.
+        model: which model made it.
+    """
+
+    request_id: str
+    owner: str | None
+    model: ModelIdentity
+
+
+class Judge(Protocol):
+    """What decides."""
+
+    async def judge(
+        self,
+        about: About,
+        frames: np.ndarray,
+        whole: str,
+        margins: Sequence[float],
+        write: Write,
+        *,
+        path: bool = False,
+        by_lot: bool = True,
+    ) -> None:
+        """Returns if the frames may be given out.
+
+        Args:
+            frames: (N, S, S, 3) uint8 RGB, unmarked.
+            whole: hash of all that is given out together: what is decided is decided about that.
+            margins: of the checks, for each frame.
+            write: makes the file of a frame as it would be given out; called in a thread.
+            path: they go evenly from one face to another.
+            by_lot: whether they may be drawn for the random share; what is part of a larger result was, with that.
+
+        Raises:
+            Held: a person looks at it first.
+            ResultWithheld: a reviewer has rejected just this before.
+            Busy, StorageFull, StorageUnavailable: it would have to be held, and cannot be; or nobody can tell.
+        """
+        ...
+
+    async def era(self) -> object:
+        """Something that is another when somebody was put under protection: what was let out before is judged again."""
+        ...
+
+
+class LetAll:
+    """Where there is no database nobody is protected, and nobody reviews."""
+
+    async def judge(
+        self,
+        about: About,
+        frames: np.ndarray,
+        whole: str,
+        margins: Sequence[float],
+        write: Write,
+        *,
+        path: bool = False,
+        by_lot: bool = True,
+    ) -> None:
+        return None
+
+    async def era(self) -> object:
+        return None
+
+
+class Reviewed:
+    """See `Judge`. Belongs to one event loop; what waits for a database or the embedder runs in threads of its own.
+
+    Args:
+        guard: None where nobody can be enrolled.
+        gallery: that of the guard; what was approved before somebody was enrolled has to be looked at again.
+        draw: numbers from 0 to 1, for the random share.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        reviews: Reviews,
+        operators: Operators,
+        guard: Guard | None,
+        gallery: Gallery | None = None,
+        *,
+        draw: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._share = settings.review_share
+        self._reviews, self._guard, self._gallery = reviews, guard, gallery
+        self._draw = draw
+        # Apart: a queue that hangs must not hold up the looks at other results.
+        self._looking, self._asking = Threads(CALLS_AT_ONCE), Threads(CALLS_AT_ONCE)
+        self._reviewers = _Lately(lambda: operators.count("reviewer"), 0, self._asking, clock)
+        self._protected = None if gallery is None else _Lately(gallery.ids, frozenset[str](), self._asking, clock)
+
+    async def judge(
+        self,
+        about: About,
+        frames: np.ndarray,
+        whole: str,
+        margins: Sequence[float],
+        write: Write,
+        *,
+        path: bool = False,
+        by_lot: bool = True,
+    ) -> None:
+        if self._guard is not None:
+            match = await self._looking.run(lambda: self._matched(frames, path))
+            if match is not None:
+                frame, detail = match
+                await self._hold(about, "guard", detail, whole, frames[frame], write)
+        lowest = min(range(len(frames)), key=lambda index: margins[index])
+        doubted = margins[lowest] < LOW_MARGIN
+        chosen = by_lot and not doubted and self._share > 0 and self._draw() < self._share
+        if doubted and await self._has_reviewers():
+            detail = f"the checks' margin is {margins[lowest]:.3f}; below {LOW_MARGIN:g} a person looks"
+            await self._hold(about, "margin", detail, whole, frames[lowest], write)
+        elif chosen:
+            await self._offer(about, whole, frames[len(frames) // 2], write)
+
+    async def era(self) -> object:
+        if self._protected is None:
+            return None
+        try:
+            return await self._protected.get()
+        except StorageUnavailable:
+            return self._protected.last
+
+    def _matched(self, frames: np.ndarray, path: bool) -> tuple[int, str] | None:
+        assert self._guard is not None  # asked before
+        match = self._guard.match(frames, path=path)
+        if match is None:
+            return None
+        return match.frame, f"at a distance of {match.distance:.3f} from protected person {match.id}"
+
+    async def _hold(
+        self, about: About, trigger: Trigger, detail: str, whole: str, frame: np.ndarray, write: Write
+    ) -> None:
+        """Returns if a reviewer has approved just this before; else raises `Held`, or `ResultWithheld`."""
+        decided = await self._asking.run(lambda: self._decided(whole, trigger))
+        if decided == "approved":
+            return
+        if decided == "rejected":
+            raise ResultWithheld(
+                "a person has looked at this result before and decided that it is not given out",
+                hint="mix other faces, or in other shares; whoever was told so first may appeal",
+            )
+        review, token = await self._put(about, trigger, detail, whole, frame, write, released=False)
+        raise held(review, token)
+
+    def _decided(self, whole: str, trigger: Trigger) -> State | None:
+        decided = self._reviews.verdict(whole, trigger=trigger)
+        if decided != "approved" or trigger != "guard" or self._gallery is None:
+            return decided
+        # Whoever approved it could not have compared it with somebody who came later.
+        since = max((one.created_at for one in self._gallery.list()), default=None)
+        return self._reviews.verdict(whole, trigger=trigger, since=since)
+
+    async def _offer(self, about: About, whole: str, frame: np.ndarray, write: Write) -> None:
+        """Puts a copy of what is given out into the queue. Nobody waits for a decision, so whatever fails here fails
+        for nobody."""
+        try:
+            async with asyncio.timeout(SHARE_SECONDS):
+                # Where nobody could ever decide, nothing is collected.
+                if await self._reviewers.get():
+                    await self._put(about, "sample", "drawn by lot", whole, frame, write, released=True)
+        except (FacemixError, TimeoutError) as error:
+            why = str(error) or "it took too long"
+            log.warning("a result of the random share is not put before a reviewer: %s", why)
+
+    async def _put(
+        self,
+        about: About,
+        trigger: Trigger,
+        detail: str,
+        whole: str,
+        frame: np.ndarray,
+        write: Write,
+        *,
+        released: bool,
+    ) -> tuple[Review, str]:
+        def put() -> tuple[Review, str]:
+            return self._reviews.hold(
+                about.request_id,
+                trigger,
+                detail,
+                owner=about.owner,
+                model_id=str(about.model),
+                recipe_hash=whole,
+                picture=write(frame),
+                media_type=PICTURE_TYPE,
+                released=released,
+            )
+
+        return await self._asking.run(put)
+
+    async def _has_reviewers(self) -> bool:
+        """Whether anybody may decide: where nobody could ever decide, nothing waits for a decision. A database that
+        does not answer counts as yes: what is doubtful does not get out by it."""
+        try:
+            return await self._reviewers.get() > 0
+        except StorageUnavailable:
+            return True
+
+
+class _Lately(Generic[T]):
+    """What a database says, asked again after some seconds.
+
+    Attributes:
+        last: what it said last; at first what was given.
+    """
+
+    def __init__(self, ask: Callable[[], T], first: T, threads: Threads, clock: Callable[[], float]) -> None:
+        self._ask, self._threads, self._clock = ask, threads, clock
+        self.last, self._asked_at = first, -float("inf")
+
+    async def get(self) -> T:
+        """Raises `StorageUnavailable`."""
+        if self._clock() - self._asked_at >= LATELY_SECONDS:
+            self.last = await self._threads.run(self._ask)
+            self._asked_at = self._clock()
+        return self.last
+
+
+def held(review: Review, token: str) -> Held:
+    """What is raised in the place of a result that waits for a person. It does not say why it waits: whoever tries the
+    guard out should not learn from it what it knows."""
+    return Held(
+        "a person will look at the result first",
+        hint=f"look at its status page from time to time: /held/{token}",
+        review_id=review.id,
+        status_path=f"/held/{token}",
+    )
+
+
+def hash_of(hashes: Sequence[str]) -> str:
+    """What stands for several recipes together; of one it is its own hash. Hexadecimal, 64 characters."""
+    if len(hashes) == 1:
+        return hashes[0]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()

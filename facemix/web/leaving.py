@@ -1,0 +1,79 @@
+"""What endpoints do with a result before it is written: judged, and noted for the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.requests import Request
+
+from facemix.explaining.record import Reading
+from facemix.mixing.recipe import ModelIdentity, Recipe
+from facemix.serving.conditioning import record_of
+from facemix.serving.types import FramesResult, MixResult, ParentFace, StripResult
+from facemix.web.judging import About, hash_of
+from facemix.web.release import named
+from facemix.web.state import MixerLike, ServerState
+
+
+def about(request: Request, model: ModelIdentity) -> About:
+    """Whose result it is."""
+    state = request.scope.get("state", {})
+    return About(state.get("request_id", "unknown"), state.get("api_key"), model)
+
+
+async def release_mix(request: Request, mixer: MixerLike, result: MixResult) -> None:
+    """Returns if a mix may be given out, and notes it for the ledger.
+
+    Raises:
+        Held, ResultWithheld, Busy, StorageFull, StorageUnavailable: see `Release.judged`.
+    """
+    note(request, mixer, result.recipe, result.parents, result.margin)
+    release = ServerState.of(request).release
+    whose = about(request, mixer.model)
+    await release.judged(whose, result.image[None], result.recipe, result.parents, [result.margin])
+
+
+async def release_frames(
+    request: Request,
+    mixer: MixerLike,
+    result: FramesResult | StripResult,
+    *,
+    whole: str | None = None,
+    path: bool = False,
+) -> None:
+    """The same for several pictures; see `facemix.web.release.named`.
+
+    Args:
+        whole: hash of all that is given out together; None for that of these pictures' recipes.
+        path: they go evenly from one face to another.
+
+    Raises:
+        Held, ResultWithheld, Busy, StorageFull, StorageUnavailable: see `Release.judged`.
+    """
+    recipe = named(result.recipes)
+    margin = None if result.margins is None else min(result.margins)
+    note(request, mixer, recipe, result.parents, margin)
+    release = ServerState.of(request).release
+    whose = about(request, mixer.model)
+    whole = whole or hash_of([one.hash for one in result.recipes])
+    await release.judged(whose, result.frames, recipe, result.parents, result.margins, whole=whole, path=path)
+
+
+def note(
+    request: Request,
+    mixer: MixerLike,
+    recipe: Recipe,
+    parents: Sequence[ParentFace],
+    margin: float | None = None,
+) -> None:
+    """Notes for the ledger what was made, and under which conditions.
+
+    Args:
+        margin: of the checks, the lowest; None where there were none.
+    """
+    settings = ServerState.of(request).settings
+    request.state.weights = recipe.model.weights
+    request.state.recipe_hash = recipe.hash
+    if settings.ledger:
+        checks = [] if margin is None else [Reading("result_margin", round(margin, 4), 0.0, "at least", True)]
+        request.state.record = record_of(mixer, settings, recipe, parents, checks=checks)
