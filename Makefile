@@ -10,7 +10,7 @@ EXTRAS ?= openvino,video
 CONSTRAINTS := .ci/constraints.txt
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c $(CONSTRAINTS)
 
-.PHONY: serve test lint check doctor examples cards bench drill-overload drill-slow drill-fuzz performance clean
+.PHONY: audit serve test lint check doctor examples cards bench drill-overload drill-slow drill-stop drill-kill drill-fuzz performance clean
 
 serve: $(VENV)/.serve
 	$(VENV)/bin/facemix serve
@@ -21,6 +21,11 @@ test: $(VENV)/.test test-tools lint
 lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+
+# Asks the vulnerability services about every pinned version. Status 1: something is known against one; 3 (make says "Error 3"):
+# no service answered about all of them.
+audit: $(VENV)/.test
+	$(VENV)/bin/python -m benchmarks.audit
 
 doctor: $(VENV)/.serve
 	$(VENV)/bin/facemix doctor
@@ -61,6 +66,14 @@ drill-slow: $(VENV)/.test
 # An hour of broken files against the decoding of uploads. ATHERIS=--atheris lets libFuzzer choose them (pip install atheris).
 drill-fuzz: $(VENV)/.test
 	$(VENV)/bin/python -m benchmarks.fuzz_decoder --seconds 3600 $(ATHERIS)
+
+# A server that is killed a hundred times while it answers; every answer has to be in the ledger once. About 20 minutes.
+drill-kill: $(VENV)/.test
+	$(VENV)/bin/python -m benchmarks.drill_kill --rounds 100
+
+# The kill switch on two servers under load: how many seconds until nobody is given a face.
+drill-stop: $(VENV)/.test
+	$(VENV)/bin/python -m benchmarks.drill_stop --servers 2 --rounds 5
 
 performance: $(VENV)/.test
 	$(VENV)/bin/python -m benchmarks.performance

@@ -25,9 +25,9 @@ import jinja2
 
 from benchmarks import curve, dataset
 from facemix.evaluation.groups import LEAST_FACES
-from facemix.evaluation.identity import SAME_PERSON
 from facemix.evaluation.results import read_results
 from facemix.evaluation.table import markdown
+from facemix.faces.embedder import SAME_PERSON
 from facemix.faces.quality import DARK, FACE_PIXELS, SHARPNESS, YAW
 from facemix.resources import resource_dir
 from facemix.vae.checkpoint import newest_checkpoint, read_card

@@ -54,7 +54,26 @@ def render(folder: Path, page: str = PAGES[0]) -> str:
         SystemExit: a file was written by a quick form, whose figures mean nothing.
     """
     found, gpu = read(folder), read(folder / "gpu")
-    environment = jinja2.Environment(
+    text = (
+        environment()
+        .get_template(f"{page}.j2")
+        .render(
+            **found,
+            gpu=gpu,
+            aims=aims(found),
+            programs=PROGRAMS,
+            files={"": found, "gpu/": gpu},
+            ours=OURS,
+            rivals=rivals(found["serve"]),
+            gains=gains(found["model"]),
+        )
+    )
+    return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def environment() -> jinja2.Environment:
+    """The templates of pages."""
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # it is Markdown, from our own files
@@ -62,18 +81,8 @@ def render(folder: Path, page: str = PAGES[0]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"fixed": fixed, "whole": whole, "middle": median, "listed": listed}
-    text = environment.get_template(f"{page}.j2").render(
-        **found,
-        gpu=gpu,
-        aims=aims(found),
-        programs=PROGRAMS,
-        files={"": found, "gpu/": gpu},
-        ours=OURS,
-        rivals=rivals(found["serve"]),
-        gains=gains(found["model"]),
-    )
-    return re.sub(r"\n{3,}", "\n\n", text)
+    made.filters |= {"fixed": fixed, "whole": whole, "middle": median, "listed": listed}
+    return made
 
 
 def read(folder: Path) -> dict[str, Any]:
