@@ -11,7 +11,7 @@ from anyio import to_thread
 from made_directions import made_directions
 from PIL import Image
 
-from facemix.errors import FaceChoiceInvalid, FaceNotFound, FaceTooSmall, ImageEmpty, ImageUnsupported
+from facemix.errors import FaceChoiceInvalid, FaceNotFound, FaceTooSmall, ImageEmpty, ImageUnsupported, LatentRefused
 from facemix.faces.types import Face, Quality
 from facemix.mixing.attributes import check
 from facemix.mixing.compose import compose
@@ -67,7 +67,7 @@ def vivid(pixels: np.ndarray, vividness: float) -> np.ndarray:
 class Fake:
     """Behaviour by the photo's top left pixel: pure blue is a cat, pure green a crowd, pure red a defect."""
 
-    def __init__(self, crop_size: int = CROP, hook=None, attributes=None) -> None:
+    def __init__(self, crop_size: int = CROP, hook=None, attributes=None, neighbours=None) -> None:
         self.model = ModelIdentity(name="fake-32", weights="ab" * 32)
         self.card = {
             "licence": "non-commercial research",
@@ -79,6 +79,7 @@ class Fake:
         self.crop_size = crop_size
         self.latent_size = crop_size * crop_size * 3
         self.attributes = attributes
+        self.neighbours = neighbours
         self.hook = hook  # called at the start of every piece of work
         self.samples_drawn: list[tuple[int, int]] = []
 
@@ -103,7 +104,11 @@ class Fake:
             boxes = [(0.35, 0.2, 0.65, 0.8), (0.05, 0.3, 0.25, 0.7), (0.8, 0.4, 0.9, 0.6)]
         faces = tuple(self._face(index, box, pixels) for index, box in enumerate(boxes))
         digest = hashlib.sha256(photo.data).hexdigest()
-        return FoundPhoto(width=width, height=height, sha256=digest, notes=(), faces=faces)
+        found = FoundPhoto(width=width, height=height, sha256=digest, notes=(), faces=faces)
+        if photo.watch is not None:
+            photo.watch.arrived(digest)
+            photo.watch.looked(found)
+        return found
 
     def _face(self, index: int, box, pixels: np.ndarray) -> FoundFace:
         height, width = pixels.shape[:2]
@@ -140,7 +145,8 @@ class Fake:
             recipe = SampleParent(number=given.number, weight=0)
             return ParentFace(given.where, None, None), latent_of(self.draw(given.number, 0)), recipe
         if isinstance(given, LatentInput):
-            return ParentFace(given.where, None, None), given.z, given.parent or LatentParent.from_latent(given.z)
+            used = ParentFace(given.where, None, None, given.credentials, given.quality)
+            return used, given.z, given.parent or LatentParent.from_latent(given.z)
         photo = Fake.find_faces(self, given)
         index = given.face or 0
         if index >= len(photo.faces):
@@ -259,6 +265,10 @@ class FakeMixer(Fake):
 
     async def write(self, work, *args):
         return await to_thread.run_sync(lambda: work(*args))
+
+    def check_outside(self, z, *, where=None):
+        if np.abs(z).max() > 900:
+            raise LatentRefused("the latent lies too far out", hint="send another", where=where)
 
     def ill(self):
         return self.illness

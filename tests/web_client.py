@@ -113,9 +113,9 @@ class AppClient:
 
 
 @contextmanager
-def running(factory=FakeMixer, *, wait: bool = True, accounts=None, stores=None, **settings):
+def running(factory=FakeMixer, *, wait: bool = True, accounts=None, stores=None, governed=None, fleet=None, **settings):
     """The application between start and stop; `wait` until the mixer is there."""
-    app = create_app(Settings(**settings), lambda observer: factory(), accounts, stores)
+    app = create_app(Settings(**settings), lambda observer: factory(), accounts, stores, governed, fleet)
     with ExitStack() as stack:
         portal = stack.enter_context(start_blocking_portal())
         stack.enter_context(portal.wrap_async_context_manager(app.router.lifespan_context(app)))

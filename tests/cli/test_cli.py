@@ -614,7 +614,7 @@ def test_the_ledger_is_summed_up_by_model_and_key(run, monkeypatch, tmp_path):
     common = {"request_id": "one", "route": "POST /api/v1/mix", "model_id": "tiny@abc"}
     rows = [
         LedgerRow(**common, status=200, frames_encoded=2, frames_decoded=1, device_seconds=0.25),
-        LedgerRow(**common, status=200, frames_decoded=33, device_seconds=0.5),
+        LedgerRow(**common, status=200, frames_decoded=33, device_seconds=0.5, cpu_seconds=1.5),
         LedgerRow(
             request_id="two", route="POST /api/v1/mix", status=422, error_code="face_not_found", key_name="studio"
         ),
@@ -622,6 +622,8 @@ def test_the_ledger_is_summed_up_by_model_and_key(run, monkeypatch, tmp_path):
     with open_database(Settings()) as database:
         Ledger(database).append_many(rows)
     assert run("ledger")[1].splitlines() == [
-        "tiny@abc, no key: 2 requests, 0 refused; 2 frames encoded, 34 decoded, 0.75 s of the device",
-        "no model, studio: 1 requests, 1 refused; 0 frames encoded, 0 decoded, 0.00 s of the device",
+        "tiny@abc, no key: 2 requests, 0 refused; 2 frames encoded, 34 decoded, 0.75 s of the device, 1.50 s of "
+        "the processors",
+        "no model, studio: 1 requests, 1 refused; 0 frames encoded, 0 decoded, 0.00 s of the device, 0.00 s of "
+        "the processors",
     ]

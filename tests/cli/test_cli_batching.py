@@ -83,19 +83,19 @@ def test_what_is_done_is_not_done_again_and_what_changed_is(move, folder, tmp_pa
 
 
 def test_a_run_that_was_interrupted_goes_on(move, folder, tmp_path, monkeypatch):
-    from facemix.cli import batch_run
+    from facemix.web.release import Release
 
-    out, encode, done = tmp_path / "out", batch_run.encode_image, []
+    out, picture, done = tmp_path / "out", Release.picture, []
 
     def interrupted(*arguments):
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append(arguments)
-        return encode(*arguments)
+        return picture(*arguments)
 
     rows = table(folder, *(f"sample:{number},sample:9,,n{number}," for number in range(5)))
     with monkeypatch.context() as patch:
-        patch.setattr(batch_run, "encode_image", interrupted)
+        patch.setattr(Release, "picture", interrupted)
         assert move("batch", rows, "--out", out, "--workers", 1)[:2] == (130, "")
     assert names(out) == ["0001-n0.png", "0002-n1.png", "manifest.jsonl"]
     with (out / "manifest.jsonl").open("a") as journal:
@@ -108,19 +108,19 @@ def test_a_run_that_was_interrupted_goes_on(move, folder, tmp_path, monkeypatch)
 
 
 def test_a_defect_costs_its_own_row(move, folder, tmp_path, monkeypatch):
-    from facemix.cli import batch_run
+    from facemix.web.release import Release
 
-    encode = batch_run.encode_image
+    picture = Release.picture
 
-    def broken(pixels, media_type):
+    def broken(release, pixels, *rest):
         raise ZeroDivisionError("out of luck")
 
     rows = table(folder, "sample:1,sample:2,,,")
-    monkeypatch.setattr(batch_run, "encode_image", broken)
+    monkeypatch.setattr(Release, "picture", broken)
     status, _, err = move("batch", rows, "--out", tmp_path / "out")
     assert status == 10
     assert "ZeroDivisionError: out of luck" in err
-    monkeypatch.setattr(batch_run, "encode_image", encode)
+    monkeypatch.setattr(Release, "picture", picture)
     assert move("batch", rows, "--out", tmp_path / "out")[0] == 0
 
 

@@ -231,3 +231,16 @@ def test_a_saved_recipe(client):
 def test_what_cannot_be_sent_is_refused_here(client, call, error):
     with pytest.raises(error):
         call(client)
+
+
+def test_an_explanation_comes_with_its_maps_and_its_record(client, photos):
+    found = client.explain([photos / "a.png", Sample(3)], weights=[3, 1], attributes={"smile": 1})
+    assert [one["weight"] for one in found.parents] == [0.75, 0.25]
+    assert set(found.pictures) == {"parent A", "parent B", "edit smile"}
+    assert opened(found.pictures["parent A"]).shape[1] == 256
+    assert found.closeness is None  # this model has no index
+    assert found.record["recipe_sha256"]
+    assert found.recipe["attributes"] == {"smile": 1.0}
+    with pytest.raises(ApiError) as refused:
+        client.record("chosen-by-me")
+    assert refused.value.code == "record_missing"

@@ -53,6 +53,23 @@ def test_a_busy_server_is_asked_again_when_it_says(waited):
     assert {str(request.url) for request in server.requests} == {"http://faces.test/deep/api/v1/models"}
 
 
+def test_a_server_that_is_switched_off_is_not_waited_for(waited):
+    server = Server(busy(after="60", code="halted"))
+    with pytest.raises(ApiError) as refusal:
+        server.client().models()
+    assert refusal.value.code == "halted"
+    assert waited == []
+
+
+def test_a_result_that_is_held_is_told_and_not_asked_for_again(waited):
+    said = {"state": "pending", "code": "held_for_review", "title": "Held", "detail": "wait", "hint": "look"}
+    server = Server(httpx.Response(202, json=said, headers={"Retry-After": "60"}))
+    with server.client() as client, pytest.raises(ApiError) as told:
+        client.mix([Sample(1), Sample(2)])
+    assert (told.value.status, told.value.code) == (202, "held_for_review")
+    assert (len(server.requests), waited) == (1, [])
+
+
 def test_no_wait_is_longer_than_a_minute(waited):
     server = Server(busy(after="86400"), busy(after="Wed, 21 Oct 2026 07:28:00 GMT"), listed())
     server.client().models()

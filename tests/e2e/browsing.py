@@ -13,6 +13,8 @@ import numpy as np
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 
+from facemix.safety.terms import VERSION
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (
     "--no-sandbox",
@@ -26,6 +28,11 @@ QUIET = (
 REFUSED = re.compile(
     r"Failed to load resource: .*\b((404|415|422)\b.* at http://[^/]+(/api/v1/.*|/|/#result)|503\b.*/readyz)$"
 )
+
+
+def agreed() -> str:
+    """A script by which a browser remembers that its person has agreed to the terms."""
+    return f"try {{ localStorage.setItem('facemix.consent', {json.dumps(VERSION)}) }} catch {{}}"
 
 
 def until(page, expression: str, seconds: float = 60) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from browsing import BROWSERS, QUIET, REFUSED
+from browsing import BROWSERS, QUIET, REFUSED, agreed
 from files import jpeg, png
 from portraits import other, portrait
 from served import ROOT, serving
@@ -93,11 +93,14 @@ def browser(launch):
 @pytest.fixture
 def visit(browser, server):
     """visit(width, height) opens the studio, or another `path`; `using` is another browser than the usual one, and
-    further options are those of a browser context. Whatever goes wrong on the page fails the test at its end."""
+    further options are those of a browser context; `consents`: its person has agreed to the terms before. Whatever goes
+    wrong on the page fails the test at its end."""
     contexts, wrong = [], []
 
-    def opened(width=1280, height=800, *, path="/", using=None, **options):
+    def opened(width=1280, height=800, *, path="/", using=None, consents=True, **options):
         context = (using or browser).new_context(viewport={"width": width, "height": height}, **options)
+        if consents:
+            context.add_init_script(agreed())
         context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()

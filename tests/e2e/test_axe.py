@@ -46,7 +46,7 @@ def test_with_faces(visit, size, scheme, photos, tmp_path):
     assert found(page) == []
 
 
-@pytest.mark.parametrize("tab", ["adjust", "regions", "explore", "animate", "save"])
+@pytest.mark.parametrize("tab", ["adjust", "regions", "explore", "animate", "why", "save"])
 def test_tabs(visit, size, scheme, tab):
     page = visit(*size, color_scheme=scheme)
     mix_samples(page, 1, 2, 3)

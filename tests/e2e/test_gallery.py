@@ -94,7 +94,7 @@ def test_each_saved_face_is_shown_with_what_there_is_to_know(gallery, family):
     assert kept(page)[0]["name"] == "The child"
     stored = page.evaluate("JSON.stringify(Object.entries(localStorage))")
     assert "data:" not in stored
-    assert set(page.evaluate("Object.keys(localStorage)")) == {"facemix.saved"}
+    assert set(page.evaluate("Object.keys(localStorage)")) == {"facemix.consent", "facemix.saved"}
 
 
 def test_lineage_unfolds_by_keyboard_from_child_to_grandparent(gallery, family):

@@ -183,6 +183,7 @@ def test_the_plain_form_mixes_and_refuses_without_javascript(visit, client, phot
     page = visit(java_script_enabled=False)
     give(page, "a", photos / "a.png")
     give(page, "b", photos / "b.jpg")
+    page.check("input[name=consent]")
     page.click("button[type=submit]:visible")
     picture = page.wait_for_selector(".plain-result")
     with Image.open(BytesIO(base64.b64decode(picture.get_attribute("src").partition(",")[2]))) as image:
@@ -193,6 +194,7 @@ def test_the_plain_form_mixes_and_refuses_without_javascript(visit, client, phot
     (tmp_path / "cat.jpg").write_bytes(jpeg(cat()))
     give(page, "a", photos / "a.png")
     give(page, "b", tmp_path / "cat.jpg")
+    page.check("input[name=consent]")
     page.click("button[type=submit]:visible")
     page.wait_for_selector("#message-b .refusal-title")
     assert "No face was found" in page.inner_text("#message-b")

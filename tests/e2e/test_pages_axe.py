@@ -34,7 +34,7 @@ def saved(client):
     return made
 
 
-@pytest.mark.parametrize("path", ["/models", "/about", "/docs", "/problems/busy"])
+@pytest.mark.parametrize("path", ["/models", "/about", "/docs", "/verify", "/problems/busy"])
 def test_pages(visit, size, scheme, path):
     assert found(visit(*size, color_scheme=scheme, path=path)) == []
 
@@ -45,6 +45,14 @@ def test_shared(visit, size, scheme, saved):
     page.goto(saved[1]["delete_url"])
     assert found(page) == []
     page.goto(page.url.partition("?")[0])
+    assert found(page) == []
+
+
+def test_report(visit, size, scheme, saved, client):
+    page = visit(*size, color_scheme=scheme, path=f"/report?recipe={saved[0]['id']}")
+    assert found(page) == []
+    answer = client.post("/api/v1/reports", json={"recipe": saved[0]["id"], "reason": "me"})
+    page.goto(answer.json()["page_url"])
     assert found(page) == []
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
-PANELS = ("adjust", "regions", "explore", "animate", "save")
+PANELS = ("adjust", "regions", "explore", "animate", "why", "save")
 
 
 # --- adjust ------------------------------------------------------------------------------------------------

@@ -413,7 +413,7 @@ def test_a_link_is_made_kept_and_deleted(visit, client, photos):
     assert [entry["id"] for entry in kept] == [identity]
     assert kept[0]["name"] == "Mix of a.png, b.jpg"
     assert delete == f"{link}/delete?token={kept[0]['deleteToken']}"
-    assert page.evaluate("Object.keys(localStorage)") == ["facemix.saved"]
+    assert set(page.evaluate("Object.keys(localStorage)")) == {"facemix.consent", "facemix.saved"}
     # Another one stands above it, and the first is still there.
     page.click("#link-save")
     until(page, "document.querySelectorAll('#links li').length === 2")

@@ -18,6 +18,8 @@ from facemix import cli
 pytestmark = pytest.mark.slow
 
 COMPUTING = {"backend": "torch", "precision": "fp32", "max_batch": 4, "isolate": False}
+# A portable recipe is another recipe, with a mark of its own; what is compared is what the model draws.
+UNMARKED = {"label": False, "mark": False, "credentials": False}
 EDITS = ["--set", "smile=1.5", "--prompt", "slightly older", "--region", "eyes=0,1", "--region", "hair=1,0"]
 EDITS += ["--colour", "0,1", "--variation", "4:0.3", "--vividness", "0.2", "--seed", "3"]
 BODY = {
@@ -33,13 +35,13 @@ BODY = {
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("same"), **COMPUTING) as running, running.client() as made:
+    with serving(tmp_path_factory.mktemp("same"), **COMPUTING, **UNMARKED) as running, running.client() as made:
         yield made
 
 
 @pytest.fixture
 def run(monkeypatch, capsys):
-    for name, value in COMPUTING.items():
+    for name, value in (COMPUTING | UNMARKED).items():
         monkeypatch.setenv(f"FACEMIX_{name.upper()}", str(value))
 
     def invoke(*arguments):
@@ -145,3 +147,18 @@ def test_an_animation(client, run, tmp_path):
     assert len(frames[0]) == len(frames[1]) == 5
     for first, second in zip(*frames, strict=True):
         assert np.abs(first - second).mean() < 0.5  # compressed after it was drawn
+
+
+def test_label_and_mark_are_the_same_within_one_data_folder(run, monkeypatch, tmp_path):
+    for name in UNMARKED:
+        monkeypatch.delenv(f"FACEMIX_{name.upper()}")
+    monkeypatch.setenv("FACEMIX_DATA_DIR", str(tmp_path / "data"))
+    run("mix", "sample:1", "sample:2", *EDITS, "-o", tmp_path / "mix.png")
+    with serving(tmp_path, **COMPUTING) as running, running.client() as client:
+        body = {"parents": [{"sample": 1}, {"sample": 2}], **BODY}
+        answer = client.post("/api/v1/mix", json=body, headers={"Accept": "image/png"})
+        same(opened((tmp_path / "mix.png").read_bytes()), opened(answer.content))
+        for content in (answer.content, (tmp_path / "mix.png").read_bytes()):
+            assert client.post("/api/v1/verify", files={"file": content}).json()["verdict"] == "signed"
+    (tmp_path / "served.png").write_bytes(answer.content)
+    run("verify", tmp_path / "served.png")

@@ -260,7 +260,7 @@ def test_shortcuts_and_their_sheet(visit):
 
 
 def test_the_theme_follows_the_system_until_it_is_chosen(visit):
-    page = visit(color_scheme="dark")
+    page = visit(color_scheme="dark", consents=False)
     paper = "getComputedStyle(document.body).backgroundColor"
     dark = page.evaluate(paper)
     page.click("#theme")
@@ -276,11 +276,12 @@ def test_the_theme_follows_the_system_until_it_is_chosen(visit):
     assert page.evaluate(paper) == light
 
 
-def test_nothing_but_the_theme_and_saved_recipes_is_kept_in_the_browser(visit, photos):
+def test_nothing_but_the_theme_the_consent_and_saved_recipes_is_kept_in_the_browser(visit, photos):
     page = visit()
     mix_two(page, photos)
     page.click("#split-toggle")
-    assert page.evaluate("[Object.keys(localStorage), Object.keys(sessionStorage), document.cookie]") == [[], [], ""]
+    stored = page.evaluate("[Object.keys(localStorage), Object.keys(sessionStorage), document.cookie]")
+    assert stored == [["facemix.consent"], [], ""]
 
 
 def test_what_is_waited_for_is_said(visit, tmp_path):

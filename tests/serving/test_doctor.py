@@ -1,10 +1,14 @@
 import socket
 import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from tiny import tiny_checkpoint
 
 from facemix.errors import InstallationError
+from facemix.governance.secrets import open_secrets
+from facemix.safety.gallery import Gallery
 from facemix.serving import doctor
 from facemix.settings import Settings
 from facemix.web.run import open_database
@@ -19,7 +23,9 @@ CHECKS = [
     "templates and static files",
     "face detector",
     "model",
+    "photograph gate",
     "database",
+    "likeness guard",
     "blob store",
     "address",
 ]
@@ -49,6 +55,8 @@ def test_a_whole_installation_is_in_order_but_for_its_untrained_model(usual):
     assert {check: finding.verdict for check, finding in usual.items()} == dict.fromkeys(CHECKS, "ok") | {
         "model": "fail",
         "database": "note",  # nothing has been served yet
+        "likeness guard": "note",
+        "photograph gate": "note",
     }
     assert "none of 8 faces" in usual["model"].message
     assert "FACEMIX_CHECKPOINT" in usual["model"].hint
@@ -204,3 +212,31 @@ def test_what_computes_is_told_with_the_reasons(tmp_path, monkeypatch):
     monkeypatch.setattr(doctor, "_faces_among_samples", lambda engine, runner: 5)
     found = report(checkpoint=tiny_checkpoint(tmp_path), precision="fp32")["model"]
     assert "by torch fp32 on cpu" in found.message
+
+
+def enrolled(folder, embedder):
+    with open_database(Settings(data_dir=folder)) as database:
+        gallery = Gallery(database, open_secrets(Settings(data_dir=folder)))
+        gallery.enroll(np.ones((1, 128), np.float32), "somebody", "asked by letter", "ada", embedder=embedder)
+
+
+@pytest.mark.parametrize(
+    ("installed", "people", "verdict"), [(True, 0, "ok"), (False, 0, "note"), (True, 1, "ok"), (False, 1, "fail")]
+)
+def test_a_guard_that_cannot_compare_is_told(tmp_path, monkeypatch, installed, people, verdict):
+    embedder = SimpleNamespace(name="net@1", embed=None) if installed else None
+    monkeypatch.setattr("facemix.faces.embedder.load_embedder", lambda: embedder)
+    with open_database(Settings(data_dir=tmp_path)):
+        pass
+    for _ in range(people):
+        enrolled(tmp_path, "net@1")
+    found = report(checkpoint=tmp_path, data_dir=tmp_path)["likeness guard"]
+    assert (found.verdict, f"{people} people" in found.message) == (verdict, True)
+    assert installed or "facemix[identity]" in found.hint
+
+
+def test_people_of_another_embedder_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("facemix.faces.embedder.load_embedder", lambda: SimpleNamespace(name="net@2", embed=None))
+    enrolled(tmp_path, "net@1")
+    found = report(checkpoint=tmp_path, data_dir=tmp_path)["likeness guard"]
+    assert (found.verdict, "1 of 1" in found.message) == ("fail", True)

@@ -28,7 +28,9 @@ from facemix.errors import (
     ImageEmpty,
     ImageTooLarge,
     ImageUnsupported,
+    LatentRefused,
     RecipeInvalid,
+    ResultWithheld,
 )
 from facemix.faces.align import TEMPLATE, Alignment, apply
 from facemix.imaging.decode import DecodeLimits
@@ -36,7 +38,7 @@ from facemix.mixing.attributes import apply as apply_attributes
 from facemix.mixing.colour import transfer
 from facemix.mixing.interpolation import interpolate
 from facemix.mixing.latents import unpack_latent
-from facemix.mixing.recipe import REGIONS, Edits, PlacedPoints, Recipe
+from facemix.mixing.recipe import REGIONS, Edits, PhotoParent, PlacedPoints, Recipe
 from facemix.mixing.regions import masks
 from facemix.serving.blocking import BlockingMixer
 from facemix.serving.engine import Engine
@@ -393,7 +395,8 @@ def test_the_latent_of_a_composed_picture_is_that_of_the_picture(mixer):
 def test_a_result_too_far_out_to_be_a_parent_is_refused(mixer):
     far = np.full((2, TINY.latent_size), 1000, np.float32)
     far[1, 1:] *= -1
-    parents = [LatentInput(z, f"parents.{index}") for index, z in enumerate(far)]
+    kept = PhotoParent(sha256="0" * 64, weight=1)  # a face that was encoded here is not asked where it lies
+    parents = [LatentInput(z, f"parents.{index}", parent=kept) for index, z in enumerate(far)]
     assert mixer.latent(parents).z.max() == 1000  # the mean lies between them
     with pytest.raises(RecipeInvalid, match="too far") as refused:
         mixer.latent(parents, Edits(interpolation="slerp"))  # their norm in one dimension
@@ -771,3 +774,38 @@ def test_a_device_that_hangs_costs_nobody_more_than_their_patience(checkpoint, f
         mixer._wait(mixer.mixer.sample(0, deadline=time.monotonic() + 0.05))
     gate.set()
     mixer.close()
+
+
+def test_a_latent_from_outside_that_is_no_face_is_refused(mixer):
+    far = np.full(TINY.latent_size, 100, np.float32)
+    near = LatentInput(np.zeros(TINY.latent_size, np.float32), "parents.0")
+    with pytest.raises(LatentRefused, match="as far out") as refused:
+        mixer.mix([near, LatentInput(far, "parents.1")])
+    assert refused.value.where == "parents.1"
+    kept = LatentInput(far, "parents.1", parent=PhotoParent(sha256="0" * 64, weight=1))
+    assert mixer.mix([near, kept]).image.shape  # it was encoded here
+
+
+def test_results_are_judged_with_the_latents_they_were_decoded_from(mixer, monkeypatch):
+    class Gate:
+        def __init__(self) -> None:
+            self.seen = []
+
+        def margins(self, frames, latents):
+            self.seen.append((frames.copy(), latents.copy()))
+            if len(frames) == 3:
+                raise ResultWithheld("the result is withheld", hint="mix others", frame=1)
+            return tuple(0.5 - index / 10 for index in range(len(frames)))
+
+    gate = Gate()
+    monkeypatch.setattr(mixer.mixer, "_results", gate)
+    parents = [SampleInput(1, "parents.0", 0.5), SampleInput(2, "parents.1", 0.5)]
+    plain, parted = Edits(), Edits.of(regions={"eyes": (1.0, 0.0)})
+    made = mixer.frames(parents, [FrameSpec((0.5, 0.5), parted), FrameSpec((0.0, 1.0), plain)])
+    assert made.margins == (0.5, 0.4)
+    frames, latents = gate.seen[0]
+    np.testing.assert_array_equal(frames, made.frames)
+    np.testing.assert_allclose(latents, [made.latents.mean(0), made.latents[1]], atol=1e-5)
+    assert mixer.mix(parents).margin == 0.5
+    with pytest.raises(ResultWithheld):
+        mixer.strip(*parents, steps=3)

@@ -3,7 +3,7 @@ import pytest
 
 from facemix.errors import ModelMismatch, RecipeInvalid
 from facemix.mixing.recipe import LatentParent, ModelIdentity, PhotoParent, PlacedPoints, Recipe, SampleParent
-from facemix.serving.replay import check_model, parents_of
+from facemix.serving.replay import check_model, check_recipe, parents_of
 from facemix.serving.types import LatentInput, PhotoInput, SampleInput
 
 MODEL = ModelIdentity(name="tiny", weights="ab" * 32)
@@ -52,3 +52,21 @@ def test_another_model_is_refused_with_both_names():
     with pytest.raises(ModelMismatch, match=r"tiny@abab.*other@cdcd") as refusal:
         check_model(MODEL, ModelIdentity(name="other", weights="cd" * 32), where="r.json")
     assert refusal.value.where == "r.json"
+
+
+def test_a_recipe_of_another_model_is_made_anew_only_if_that_is_asked_for_and_all_its_photographs_are_there():
+    live = ModelIdentity(name="tiny", weights="cd" * 32)
+    photos = recipe(PhotoParent(sha256="cd" * 32, weight=0.5), PhotoParent(sha256="ef" * 32, weight=0.5))
+    check_recipe(photos, MODEL, where="recipe")
+    with pytest.raises(ModelMismatch, match="live"):
+        check_recipe(photos, live, where="recipe")
+    check_recipe(photos, live, where="recipe", reencode=True)
+    for other in (
+        SampleParent(number=1, weight=0.5),
+        LatentParent.from_latent(np.zeros(4, np.float32), weight=0.5),
+    ):
+        mixed = recipe(PhotoParent(sha256="cd" * 32, weight=0.5), other)
+        with pytest.raises(ModelMismatch, match=f"parent 1 is a {other.kind}") as refused:
+            check_recipe(mixed, live, where="recipe", reencode=True)
+        assert refused.value.where == "recipe"
+        check_recipe(mixed, MODEL, where="recipe", reencode=True)

@@ -233,6 +233,22 @@ def test_a_recipe_of_another_model_is_refused(client):
     assert answer.json()["details"]["live"]
 
 
+def test_a_recipe_of_another_model_is_made_anew_from_its_photographs_where_that_is_asked_for(client):
+    made = mixed(client, {"face_id": face_id(client)}, {"face_id": face_id(client, OTHER)})
+    recipe = made.json()["recipe"]
+    old = {**recipe, "model": {**recipe["model"], "weights": "0" * 64}}
+    form = {"data": {"recipe": json.dumps(old)}, "files": files(photo_0=PHOTO, photo_1=OTHER)}
+    assert client.post("/api/v1/mix", **form).json()["code"] == "model_mismatch"
+    form["data"]["reencode"] = "true"
+    anew = client.post("/api/v1/mix", **form)
+    assert anew.json()["recipe"] == recipe
+    np.testing.assert_array_equal(pixels(anew), pixels(made))
+    old["parents"] = [{"kind": "sample", "number": 3, "weight": 1}]
+    refused = client.post("/api/v1/mix", data={"recipe": json.dumps(old), "reencode": "true"}, files=files(photo_0=PHOTO))
+    assert (refused.status_code, refused.json()["code"]) == (409, "model_mismatch")
+    assert "sample" in refused.json()["detail"]
+
+
 def test_more_parents_than_the_operator_allows_are_refused_in_a_recipe_too():
     with running(max_parents=2) as client:
         recipe = mixed(client, {"sample": 3}).json()["recipe"]

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from web_client import OTHER, PHOTO, files, running
 from facemix.settings import Settings
 from facemix.storage.database import Database
 from facemix.storage.keys import KeyStore
+from facemix.storage.ledger import Ledger, LedgerRow
 from facemix.web import openapi, schemas
 from facemix.web.accounts import Accounts
+from facemix.web.governed import Governed
 from facemix.web.published import PUBLISHED
 from facemix.web.stores import Stores
 
@@ -36,6 +39,7 @@ def application(tmp_path_factory):
         lambda: FakeMixer(attributes=fake_directions()),
         accounts=Accounts(database, ledger=False),
         stores=Stores.open(Settings(**settings), database),
+        governed=Governed.open(Settings(**settings), database),
         **settings,
     ) as client:
         yield client, KeyStore(database).create("docs")
@@ -53,8 +57,27 @@ def placeholders(client, key):
         "RECIPE_ID": saved["id"],
         "DELETE_TOKEN": saved["delete_token"],
         "JOB_ID": job["id"],
+        "REQUEST_ID": recorded(client),
+        **reviews(client),
         "KEY": key,
     }
+
+
+def recorded(client):
+    """The id of a request whose record is in the ledger."""
+    row = LedgerRow(request_id=uuid.uuid4().hex, route="POST /api/v1/mix", status=200, record='{"schema": 1}')
+    Ledger(client.app.state.governed.database).append_many([row])
+    return row.request_id
+
+
+def reviews(client):
+    """The tokens of a result that was approved, and of one that was rejected."""
+    queue, tokens = client.app.state.governed.reviews, []
+    for decide, reason in ((queue.approve, "fine"), (queue.reject, "likeness")):
+        review, token = queue.hold("r", "guard", "", picture=PHOTO, media_type="image/png")
+        decide(review.id, 1, actor="ann", reason=reason)
+        tokens.append(token)
+    return dict(zip(("HELD_ID", "REJECTED_ID"), tokens, strict=True))
 
 
 def request_of(line):

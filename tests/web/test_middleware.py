@@ -61,7 +61,7 @@ def test_security_headers_are_on_every_answer(client, method, path):
     assert headers["content-security-policy"] == CONTENT_SECURITY_POLICY
     assert "unsafe" not in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == ("same-origin" if path == "/" else "no-referrer")
     assert headers["cross-origin-opener-policy"] == "same-origin"
     assert ("camera=(self)" if path == "/" else "camera=()") in headers["permissions-policy"]
     assert "microphone=()" in headers["permissions-policy"]
