@@ -2,9 +2,9 @@
 
     python -m benchmarks.drill_stop --servers 2 --rounds 5
 
-prints for each server, from the moment at which the command has ended, when it first refused with `halted`, when it
-last gave out a face, and when a film that was being drawn had failed; then how long it took after `facemix resume`
-until it gave out faces again. Fails if any server gave out a face later than five seconds after the command's end.
+prints for each server, from the moment at which the switch was written to the database, when it first refused with
+`halted`, when it last gave out a face, and when a film that was being drawn had failed; then how long it took after
+`facemix resume` until it gave out faces again. Fails if any server gave out a face later than five seconds after that.
 """
 
 from __future__ import annotations
@@ -20,12 +20,16 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmarks import record
 from benchmarks.servers import UNRATED, Running, running
+from facemix.governance.controls import KILL, Controls
+from facemix.storage.database import Database
+from facemix.storage.engine import default_url
 
 LIMIT_SECONDS = 5.0
 _WAIT_SECONDS = 60.0
@@ -87,17 +91,18 @@ def one_round(servers: Sequence[Running]) -> list[dict[str, Any]]:
         films = [_post(server, "/api/v1/animations", _FILM)[1]["job"]["id"] for server in servers]
         for server, film in zip(servers, films, strict=True):
             _until(server, film, ("running",))
-        _facemix("stop", "--reason", "a drill")
-        stopped = time.monotonic()
-        failed = [
-            _until(server, film, ("failed", "done", "cancelled"), since=stopped)
-            for server, film in zip(servers, films, strict=True)
-        ]
+        with ThreadPoolExecutor(len(servers)) as pool:  # looked at while the command runs: it takes seconds to end
+            ends = [
+                pool.submit(_until, *one, ("failed", "done", "cancelled")) for one in zip(servers, films, strict=True)
+            ]
+            _facemix("stop", "--reason", "a drill")
+            stopped = _switched()
+            failed = [end.result() for end in ends]
         refused = [client.first("halted", stopped) for client in clients]
         time.sleep(LIMIT_SECONDS)  # nothing may come in this time either
         over = time.monotonic()
         _facemix("resume")
-        resumed = time.monotonic()
+        resumed = _switched()
         again = [client.first("face", resumed) for client in clients]
     return [
         {
@@ -105,20 +110,28 @@ def one_round(servers: Sequence[Running]) -> list[dict[str, Any]]:
             "refused_seconds": refused[number],
             "last_face_seconds": client.last("face", (stopped, over)),
             "film": failed[number][1],
-            "film_seconds": failed[number][0],
+            "film_seconds": failed[number][0] - stopped,
             "resumed_seconds": again[number],
         }
         for number, client in enumerate(clients)
     ]
 
 
-def _until(server: Running, job: str, states: Sequence[str], *, since: float = 0.0) -> tuple[float, str]:
-    """Seconds since then when the job came into one of the states, and which."""
+def _switched() -> float:
+    """When the switch was last turned, on the clock of `time.monotonic`."""
+    with Database.open(default_url(Path(os.environ["FACEMIX_DATA_DIR"]))) as database:
+        found = Controls(database).get(KILL)
+    assert found is not None
+    return time.monotonic() - (time.time() - found[1].timestamp())
+
+
+def _until(server: Running, job: str, states: Sequence[str]) -> tuple[float, str]:
+    """When the job came into one of the states, and which."""
     deadline = time.monotonic() + _WAIT_SECONDS
     while time.monotonic() < deadline:
         status, text = server.get(f"/api/v1/jobs/{job}")
         if status == 200 and (state := json.loads(text)["state"]) in states:
-            return time.monotonic() - since, state
+            return time.monotonic(), state
         time.sleep(0.02)
     raise SystemExit(f"the film did not become {' or '.join(states)}: {text}")
 
@@ -154,8 +167,8 @@ def main() -> None:
         f"python -m benchmarks.drill_stop --servers {wanted.servers} --rounds {wanted.rounds}: {json.dumps(machine)}\n"
     )
     print(record.table(rows))
-    worst = max(row["last_face_seconds"] for row in rows)
-    print(f"\nlongest from the end of `facemix stop` to the last face given out: {worst:.2f} s")
+    worst = max(max(row["last_face_seconds"], row["film_seconds"]) for row in rows)
+    print(f"\nlongest from the switch to the last face given out, or to the end of a film: {worst:.2f} s")
     print(f"longest until every server refused: {max(row['refused_seconds'] for row in rows):.2f} s")
     if worst > LIMIT_SECONDS or any(row["film"] != "failed" for row in rows):
         raise SystemExit(f"the kill switch took longer than {LIMIT_SECONDS:g} s, or a film went on")

@@ -55,9 +55,9 @@ def written(page: str, folder: Path) -> str:
 def sketch_text(found: dict[str, Any]) -> str:
     lines = [
         f"Each of {found['photographs']:,} photographs was made again in another size, JPEG quality 30 to 90, with the "
-        f"face found about half a pixel beside: {100 * found['met']:.1f} % were known again. Of {found['pairs']:,} pairs "
-        f"of different files {found['taken_for_one']:,} were taken for one; among these are the near-duplicates of the "
-        "data set.",
+        f"face found about half a pixel beside: {100 * found['met']:.1f} % were known again. Of {found['pairs']:,} "
+        f"pairs of different files {found['taken_for_one']:,} were taken for one; among these are the near-duplicates "
+        "of the data set.",
         "",
         f"| of 256 bits (at most {found['near']} count as the same) | 50 % | 90 % | 99 % |",
         "|---|---|---|---|",

@@ -37,6 +37,7 @@ export class Consent {
         resolve(!this.needed);
       }, { once: true });
       this.dialog.showModal();
+      this.dialog.querySelector("#consent-later").focus(); // nobody agrees by pressing Enter once too often
     });
     return this.#asking;
   }

@@ -25,6 +25,7 @@ from facemix.mixing.recipe import (
     SampleParent,
     normalise_weights,
 )
+from facemix.safety.uploads import read_credentials
 from facemix.serving.types import (
     Cost,
     FoundFace,
@@ -104,7 +105,8 @@ class Fake:
             boxes = [(0.35, 0.2, 0.65, 0.8), (0.05, 0.3, 0.25, 0.7), (0.8, 0.4, 0.9, 0.6)]
         faces = tuple(self._face(index, box, pixels) for index, box in enumerate(boxes))
         digest = hashlib.sha256(photo.data).hexdigest()
-        found = FoundPhoto(width=width, height=height, sha256=digest, notes=(), faces=faces)
+        brought = read_credentials(photo.data)
+        found = FoundPhoto(width=width, height=height, sha256=digest, notes=(), faces=faces, credentials=brought)
         if photo.watch is not None:
             photo.watch.arrived(digest)
             photo.watch.looked(found)
@@ -159,7 +161,7 @@ class Fake:
         if chosen.refusal is not None:
             raise chosen.refusal.at(given.where)
         recipe = PhotoParent(sha256=photo.sha256, face=index, placed=given.placed, weight=0)
-        return ParentFace(given.where, photo, chosen), latent_of(chosen.crop), recipe
+        return ParentFace(given.where, photo, chosen, photo.credentials), latent_of(chosen.crop), recipe
 
     def frames(self, parents, specs) -> FramesResult:
         found = [self._parent(parent) for parent in parents]

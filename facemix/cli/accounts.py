@@ -189,8 +189,8 @@ def ledger(days: Annotated[int, typer.Option(min=1, help="So many days back.")] 
             who = f"{total.model_id or 'no model'}, {total.key_name or 'no key'}"
             print(
                 f"{who}: {total.requests} requests, {total.refused} refused; {total.frames_encoded} frames encoded, "
-                f"{total.frames_decoded} decoded, {total.device_seconds:.2f} s of the device, {total.cpu_seconds:.2f} s of "
-                "the processors"
+                f"{total.frames_decoded} decoded, {total.device_seconds:.2f} s of the device, "
+                f"{total.cpu_seconds:.2f} s of the processors"
             )
 
 

@@ -14,14 +14,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
 from facemix.errors import CheckpointCorrupt, ModelMismatch
-from facemix.vae.prior import LatentPrior
+
+if TYPE_CHECKING:  # it brings torch, which pages and commands have no use for
+    from facemix.vae.prior import LatentPrior
 
 INDEX_FILE = "neighbours.safetensors"
 # Leading dimensions that are compared. More of them find copies that were cropped anew less often, and more of the

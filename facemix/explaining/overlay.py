@@ -64,9 +64,9 @@ def labelled(picture: np.ndarray, values: np.ndarray, *, title: str, low: str, h
     draw = ImageDraw.Draw(paper)
     draw.text((4, head / 2), shortened(title, _TEXT, SIDE - 8), INK, font(_TEXT), anchor="lm")
     paper.paste(Image.fromarray(face), (0, head))
-    bar = np.broadcast_to(colours(np.linspace(0, 1, SIDE - 8)), (_BAR, SIDE - 8, 3))
+    grey = np.full((_BAR, SIDE - 8, 3), 128, np.uint8)  # so that the bar has the colours that the face has
     top = head + SIDE + 4
-    paper.paste(Image.fromarray(np.rint(bar).astype(np.uint8)), (4, top))
+    paper.paste(Image.fromarray(heat(grey, np.broadcast_to(np.linspace(0, 1, SIDE - 8), grey.shape[:2]))), (4, top))
     below = top + _BAR + 3
     draw.text((4, below), shortened(low, _TEXT - 2, SIDE / 2 - 8), SOFT, font(_TEXT - 2), anchor="la")
     draw.text((SIDE - 4, below), shortened(high, _TEXT - 2, SIDE / 2 - 8), SOFT, font(_TEXT - 2), anchor="ra")

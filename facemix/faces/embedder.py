@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from facemix.faces.align import TEMPLATE
-from facemix.faces.embedder_network import CHIP_SIDE, SIZE, FaceEmbedder
 
 # Below it dlib takes two photographs for one person (99.4 % right on "Labeled Faces in the Wild").
 SAME_PERSON = 0.6
+CHIP_SIDE = 150  # pixels
+SIZE = 128  # numbers of a point
 EXTRA = "facemix[identity]"
 _LANDMARKS = "shape_predictor_5_face_landmarks.dat"
 _NETWORK = "dlib_face_recognition_resnet_model_v1.dat"
@@ -39,6 +40,8 @@ class IdentityEmbedder:
     """
 
     def __init__(self, dlib: Any, folder: Path) -> None:
+        from facemix.faces.embedder_network import FaceEmbedder  # it brings torch, which pages have no use for
+
         self._dlib = dlib
         self._predictor = dlib.shape_predictor(str(folder / _LANDMARKS))
         self._network = FaceEmbedder(folder / _NETWORK)

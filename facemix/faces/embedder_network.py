@@ -17,9 +17,8 @@ from torch import nn
 from torch.nn import functional
 
 from facemix.errors import InstallationError
+from facemix.faces.embedder import SIZE
 
-CHIP_SIDE = 150
-SIZE = 128
 _MEAN = (122.782, 117.001, 104.298)  # of red, green and blue, fixed in dlib's input layer
 _BATCH = 16
 # Widths of the residual blocks, first to last, and whether a block halves the resolution.

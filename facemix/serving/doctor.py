@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import features
 
-from facemix.errors import FacemixError, InstallationError
+from facemix.errors import FacemixError, InstallationError, ModelError
 from facemix.faces.centerface import CenterFace
 from facemix.faces.finder import FaceFinder
 from facemix.faces.runners import RunnerChoice
@@ -164,8 +164,12 @@ def _model(settings: Settings) -> Finding:
 def _gate(settings: Settings) -> Finding:
     if not settings.gate:
         return Finding("photograph gate", "note", "switched off: drawings are mixed, too", "unset FACEMIX_GATE")
-    folder = settings.checkpoint or newest_checkpoint(resource_dir("checkpoints"))
-    gate = load_gate(folder, read_card(folder).weights_sha256)
+    try:
+        folder = settings.checkpoint or newest_checkpoint(resource_dir("checkpoints"))
+        weights = read_card(folder).weights_sha256
+    except ModelError:  # the check of the model has said so
+        return Finding("photograph gate", "note", "there is no model beside which it could lie", "mend the model first")
+    gate = load_gate(folder, weights)
     if gate is None:
         return Finding(
             "photograph gate",

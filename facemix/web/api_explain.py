@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
 from functools import lru_cache
@@ -13,7 +14,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from facemix.errors import RecordMissing
+from facemix.errors import DatasetError, RecordMissing
 from facemix.serving.explain import Explained
 from facemix.serving.training_faces import TrainingFaces
 from facemix.storage.records import Records
@@ -29,6 +30,8 @@ from facemix.web.negotiation import negotiate
 from facemix.web.schemas_explain import ExplainResponse, RecordResponse
 from facemix.web.state import MixerLike, ServerState
 from facemix.web.work import charge, do_work
+
+log = logging.getLogger("facemix.web")
 
 # As the server makes them: 122 bits that nobody guesses.
 _MADE_HERE = re.compile(r"[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}\Z")
@@ -71,8 +74,7 @@ async def explain(request: Request) -> Response:
 
 def _answer(request: Request, mixer: MixerLike, wanted: MixInput, found: Explained) -> Response:
     settings, started = ServerState.of(request).settings, time.perf_counter()
-    training = None if settings.training_data is None else _training_faces(settings.training_data)
-    body = answer_of(request, mixer, settings, wanted, found, training)
+    body = answer_of(request, mixer, settings, wanted, found, _training_faces(settings.training_data))
     request.state.recipe_hash = found.recipe.hash
     request.state.record = body.record
     response = json_answer(body, {"X-Facemix-Model": str(mixer.model)})
@@ -80,8 +82,16 @@ def _answer(request: Request, mixer: MixerLike, wanted: MixInput, found: Explain
     return response
 
 
+def _training_faces(folder: FilePath | None) -> TrainingFaces | None:
+    try:
+        return None if folder is None else _opened(folder)
+    except DatasetError as error:  # the operator's affair; everything else is told all the same
+        log.error("FACEMIX_TRAINING_DATA: %s; %s", error.message, error.hint)
+        return None
+
+
 @lru_cache(maxsize=2)
-def _training_faces(folder: FilePath) -> TrainingFaces:
+def _opened(folder: FilePath) -> TrainingFaces:
     return TrainingFaces(folder.expanduser())
 
 

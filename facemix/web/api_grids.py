@@ -84,6 +84,7 @@ async def _made(
         made,
         frames=made.frames[list(wanted.places)],
         recipes=tuple(recipes[place] for place in wanted.places),
+        margins=None if made.margins is None else tuple(made.margins[place] for place in wanted.places),
         cost=resolve.cost + made.cost,
     ), notes
 

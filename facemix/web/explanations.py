@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from starlette.requests import Request
 
+from facemix.errors import DatasetError
 from facemix.mixing.recipe import Recipe
 from facemix.serving.conditioning import record_of
 from facemix.serving.explain import (
@@ -36,6 +38,8 @@ from facemix.web.schemas_explain import (
     ParentInfluence,
 )
 from facemix.web.state import MixerLike, ServerState
+
+log = logging.getLogger("facemix.web")
 
 
 def frames_of_explanation(settings: Settings) -> Callable[[MixInput], int]:
@@ -78,11 +82,7 @@ def answer_of(
     found: Explained,
     training: TrainingFaces | None,
 ) -> ExplainResponse:
-    """The answer, pictures and all. Takes some ten milliseconds, so it belongs into a thread.
-
-    Raises:
-        DatasetError: a picture of a training face cannot be read.
-    """
+    """The answer, pictures and all. Takes some ten milliseconds, so it belongs into a thread."""
     text = told(found)
     release = ServerState.of(request).release
     found = replace(found, image=release.mark(found.image, found.recipe))
@@ -120,9 +120,17 @@ def _closeness(
 ) -> ClosenessReport:
     neighbours = []
     for one in text["neighbours"]:
-        pixels = None if training is None else training.picture(one["hash"])
+        pixels = None if training is None else _pixels(training, one["hash"])
         neighbours.append(NeighbourReport(**one, picture=None if pixels is None else picture(pixels)))
     return ClosenessReport(**{**text, "neighbours": neighbours})
+
+
+def _pixels(training: TrainingFaces, beginning: str) -> np.ndarray | None:
+    try:
+        return training.picture(beginning)
+    except DatasetError as error:  # the operator's affair; everything else is told all the same
+        log.error("a training face cannot be shown: %s; %s", error.message, error.hint)
+        return None
 
 
 def _titles(mixer: MixerLike) -> dict[str, str]:

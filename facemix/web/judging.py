@@ -157,11 +157,11 @@ class Reviewed:
             if match is not None:
                 frame, detail = match
                 await self._hold(about, "guard", detail, whole, frames[frame], write)
-        lowest = min(range(len(frames)), key=lambda index: margins[index])
-        doubted = margins[lowest] < LOW_MARGIN
+        margin, lowest = min(zip(margins, range(len(frames)), strict=True))
+        doubted = margin < LOW_MARGIN
         chosen = by_lot and not doubted and self._share > 0 and self._draw() < self._share
         if doubted and await self._has_reviewers():
-            detail = f"the checks' margin is {margins[lowest]:.3f}; below {LOW_MARGIN:g} a person looks"
+            detail = f"the checks' margin is {margin:.3f}; below {LOW_MARGIN:g} a person looks"
             await self._hold(about, "margin", detail, whole, frames[lowest], write)
         elif chosen:
             await self._offer(about, whole, frames[len(frames) // 2], write)

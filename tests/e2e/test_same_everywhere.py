@@ -1,4 +1,5 @@
-"""The endpoint and the command line make the same pixels of the same recipe, where both compute with the same library.
+"""The endpoint and the command line make the same pixels of the same recipe, where both compute with the same library:
+with label and mark, and with the same said in the credentials, where both work in the same data folder.
 
 What the page does goes through the endpoint; `test_panels_out.py` compares its own lines with what it saved.
 """
@@ -14,12 +15,16 @@ from PIL import Image, ImageSequence
 from served import serving
 
 from facemix import cli
+from facemix.governance.secrets import open_secrets
+from facemix.mixing.recipe import Recipe
+from facemix.safety.credentials import open_signer
+from facemix.safety.detection import find_mark
+from facemix.safety.marking import open_marker
+from facemix.settings import Settings
 
 pytestmark = pytest.mark.slow
 
 COMPUTING = {"backend": "torch", "precision": "fp32", "max_batch": 4, "isolate": False}
-# A portable recipe is another recipe, with a mark of its own; what is compared is what the model draws.
-UNMARKED = {"label": False, "mark": False, "credentials": False}
 EDITS = ["--set", "smile=1.5", "--prompt", "slightly older", "--region", "eyes=0,1", "--region", "hair=1,0"]
 EDITS += ["--colour", "0,1", "--variation", "4:0.3", "--vividness", "0.2", "--seed", "3"]
 BODY = {
@@ -34,14 +39,19 @@ BODY = {
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("same"), **COMPUTING, **UNMARKED) as running, running.client() as made:
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("same")
+
+
+@pytest.fixture(scope="module")
+def client(folder):
+    with serving(folder, **COMPUTING) as running, running.client() as made:
         yield made
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    for name, value in (COMPUTING | UNMARKED).items():
+def run(monkeypatch, capsys, folder):
+    for name, value in {**COMPUTING, "data_dir": folder / "data"}.items():
         monkeypatch.setenv(f"FACEMIX_{name.upper()}", str(value))
 
     def invoke(*arguments):
@@ -66,6 +76,21 @@ def same(first, second):
     assert (difference > 0).mean() < 0.01
 
 
+def told(folder, content, media_type="image/png"):
+    """What the credentials of a file say of its recipe and model, where this installation has signed it."""
+    signed = open_signer(Settings(data_dir=folder / "data")).read(content, media_type)
+    assert signed.state == "ours"
+    return signed.facts
+
+
+def marked_by(folder, content, recipe):
+    """Whether a picture bears the mark of that recipe."""
+    settings = Settings(data_dir=folder / "data")
+    pixels = opened(content).astype(np.uint8)
+    mark = find_mark(open_marker(settings, open_secrets(settings)).watermark, pixels, [recipe.hash])
+    return mark is not None and mark.recipe_hash == recipe.hash
+
+
 def face_ids(client, photos):
     ids = []
     for name in ("a.png", "b.jpg"):
@@ -74,7 +99,7 @@ def face_ids(client, photos):
     return ids
 
 
-def test_a_mix_with_every_edit(client, run, photos, tmp_path):
+def test_a_mix_with_every_edit(client, run, photos, tmp_path, folder):
     run("mix", photos / "a.png", photos / "b.jpg", "--weights", "0.3,0.7", *EDITS, "-o", tmp_path / "mix.png",
         "--recipe", tmp_path / "mix.json")  # fmt: skip
     parents = [
@@ -83,7 +108,12 @@ def test_a_mix_with_every_edit(client, run, photos, tmp_path):
     answer = client.post("/api/v1/mix", json={"parents": parents, **BODY})
     assert answer.json()["recipe"] == json.loads((tmp_path / "mix.json").read_text())
     picture = client.post("/api/v1/mix", json={"parents": parents, **BODY}, headers={"Accept": "image/png"})
-    same(opened((tmp_path / "mix.png").read_bytes()), opened(picture.content))
+    written, recipe = (tmp_path / "mix.png").read_bytes(), Recipe.from_json((tmp_path / "mix.json").read_text())
+    same(opened(written), opened(picture.content))
+    assert told(folder, written) == told(folder, picture.content)
+    assert told(folder, written).recipe_hash == recipe.hash
+    assert marked_by(folder, written, recipe)
+    assert marked_by(folder, picture.content, recipe)
 
 
 @pytest.mark.parametrize("portable", [False, True])
@@ -115,14 +145,16 @@ def test_a_recipe_of_the_command_line_is_drawn_again_by_the_endpoint(client, run
     same(opened((tmp_path / "mix.png").read_bytes()), opened(answer.content))
 
 
-def test_a_grid(client, run, tmp_path):
+def test_a_grid(client, run, tmp_path, folder):
     run("grid", "sample:1", "sample:2", "sample:3", "--kind", "pairs", "--set", "age=1", "-o", tmp_path / "grid.png")
     body = {"parents": [{"sample": number} for number in (1, 2, 3)], "kind": "pairs", "attributes": {"age": 1}}
     answer = client.post("/api/v1/grids", json=body, headers={"Accept": "image/png"})
-    same(opened((tmp_path / "grid.png").read_bytes()), opened(answer.content))
+    written = (tmp_path / "grid.png").read_bytes()
+    same(opened(written), opened(answer.content))
+    assert told(folder, written) == told(folder, answer.content)
 
 
-def test_an_animation(client, run, tmp_path):
+def test_an_animation(client, run, tmp_path, folder):
     run("animate", "sample:1", "sample:2", "--stop", "1,0", "--stop", "0,1;smile=1", "--seconds", "0.5", "--fps", "10",
         "--loop", "ping-pong", "--size", "128", "-o", tmp_path / "film.webp")  # fmt: skip
     body = {
@@ -140,6 +172,7 @@ def test_an_animation(client, run, tmp_path):
         assert time.monotonic() < limit
         time.sleep(0.1)
     films = [(tmp_path / "film.webp").read_bytes(), client.get(f"/api/v1/jobs/{job['id']}/result").content]
+    assert told(folder, films[0], "image/webp") == told(folder, films[1], "image/webp")
     frames = []
     for film in films:
         with Image.open(BytesIO(film)) as opened_film:
@@ -149,16 +182,12 @@ def test_an_animation(client, run, tmp_path):
         assert np.abs(first - second).mean() < 0.5  # compressed after it was drawn
 
 
-def test_label_and_mark_are_the_same_within_one_data_folder(run, monkeypatch, tmp_path):
-    for name in UNMARKED:
-        monkeypatch.delenv(f"FACEMIX_{name.upper()}")
-    monkeypatch.setenv("FACEMIX_DATA_DIR", str(tmp_path / "data"))
+def test_each_knows_what_the_other_has_made(client, run, tmp_path):
     run("mix", "sample:1", "sample:2", *EDITS, "-o", tmp_path / "mix.png")
-    with serving(tmp_path, **COMPUTING) as running, running.client() as client:
-        body = {"parents": [{"sample": 1}, {"sample": 2}], **BODY}
-        answer = client.post("/api/v1/mix", json=body, headers={"Accept": "image/png"})
-        same(opened((tmp_path / "mix.png").read_bytes()), opened(answer.content))
-        for content in (answer.content, (tmp_path / "mix.png").read_bytes()):
-            assert client.post("/api/v1/verify", files={"file": content}).json()["verdict"] == "signed"
+    found = client.post("/api/v1/verify", files={"file": (tmp_path / "mix.png").read_bytes()})
+    assert found.json()["verdict"] == "signed"
+    answer = client.post(
+        "/api/v1/mix", json={"parents": [{"sample": 3}, {"sample": 4}]}, headers={"Accept": "image/png"}
+    )
     (tmp_path / "served.png").write_bytes(answer.content)
     run("verify", tmp_path / "served.png")

@@ -7,7 +7,8 @@ from identity_extra import embedder_or_skip
 from prepared import smooth_crops
 
 from facemix.errors import InstallationError
-from facemix.faces.embedder_network import CHIP_SIDE, FaceEmbedder
+from facemix.faces.embedder import CHIP_SIDE
+from facemix.faces.embedder_network import FaceEmbedder
 
 
 @pytest.fixture(scope="module")

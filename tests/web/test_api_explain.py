@@ -227,10 +227,21 @@ def test_pictures_come_only_where_the_operator_has_the_data(tmp_path, index):
     assert near[0]["hash"] in with_pictures
 
 
-def test_a_data_set_that_is_not_there_is_said(tmp_path, index):
+def test_a_data_set_that_is_not_there_costs_the_pictures_alone(tmp_path, index, caplog):
     with running(lambda: FakeMixer(neighbours=index), training_data=str(tmp_path / "nothing")) as client:
-        answer = client.post(EXPLAIN, json={"parents": SAMPLES})
-        assert answer.json()["code"] == "dataset"
+        near = explained(client)["closeness"]["neighbours"]
+    assert [one["picture"] for one in near] == [None] * 5
+    assert "FACEMIX_TRAINING_DATA" in caplog.text
+
+
+def test_a_shard_that_is_gone_costs_its_pictures_alone(tmp_path, index, caplog):
+    folder = prepared_set(tmp_path / "set", train=20, validation=2, test=2)
+    (folder / "shard-00000.tar").unlink()
+    with running(lambda: FakeMixer(neighbours=index), training_data=str(folder)) as client:
+        near = explained(client, [{"sample": 12}])["closeness"]["neighbours"]
+    assert near[0]["hash"] == hashlib.sha256(b"12").hexdigest()[:16]
+    assert near[0]["picture"] is None
+    assert "shard-00000" in caplog.text
 
 
 # --- records -----------------------------------------------------------------------------------------------

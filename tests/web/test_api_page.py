@@ -24,6 +24,7 @@ from facemix.web.stores import Stores
 TEXT = (Path(__file__).parents[2] / "docs/api.md").read_text()
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", TEXT, re.M | re.S))
 ENDPOINTS = {name: text for name, text in SECTIONS.items() if re.match(r"[A-Z]+ /", name)}
+INTRODUCTION = TEXT.partition("\n## ")[0]
 FILES = {"a.jpg": PHOTO, "b.jpg": OTHER}
 HOST = "http://127.0.0.1:8000"
 
@@ -54,6 +55,7 @@ def placeholders(client, key):
         time.sleep(0.02)
     return {
         "FACE_ID": face["id"],
+        "LATENT_ID": client.get(f"/api/v1/faces/{face['id']}/latent").json()["latent"],
         "RECIPE_ID": saved["id"],
         "DELETE_TOKEN": saved["delete_token"],
         "JOB_ID": job["id"],
@@ -171,6 +173,8 @@ def test_every_member_of_a_body_is_described(application, name):
     wanted |= members(document, content.get("application/json"))
     assert wanted or method != "POST"
     text = ENDPOINTS[name]
+    if "consent" in wanted:
+        text += INTRODUCTION
     if wanted & set(schemas.EditsBody.model_fields):
         text += SECTIONS["What every mix takes"]
     assert [member for member in sorted(wanted) if f"`{member}`" not in text] == []

@@ -49,6 +49,9 @@ class Book:
     async def sender_of(self, secret):
         return None
 
+    async def check_budget(self, sender):
+        return None
+
 
 def front(portal, replicas, accounts=None, **settings) -> AppClient:
     return AppClient(create_front(Settings(**settings), replicas, accounts), portal)

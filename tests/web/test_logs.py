@@ -322,6 +322,6 @@ def test_nothing_tells_who_asked_or_for_what(configured, format):
 
 def test_every_field_is_documented():
     page = (Path(__file__).resolve().parents[2] / "docs" / "operations.md").read_text()
-    section = page.partition("\n## Logs\n")[2].partition("\n## ")[0]
+    section = page.partition("\n### Logs\n")[2].partition("\n### ")[0]
     documented = re.findall(r"^\| `(\w+)` \|", section, re.M)
     assert documented == ["time", "level", "logger", "message", "request_id", "exception", *FIELDS]

@@ -150,6 +150,7 @@ def test_the_form_without_scripts_sends_the_two_faces_and_nothing_else(client):
     assert named == {f"{name}_{letter}" for letter in "ab" for name in ("face", "sample")} | {
         "face_a_index",
         "face_b_index",
+        "consent",
         "weight",
     }
 

@@ -17,15 +17,15 @@ def strip(frames):
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 9, 33, 257])
 def test_frames_lie_row_by_row(count):
-    frames = np.zeros((count, 4, 6, 3), np.uint8)
+    frames = np.zeros((count, 4, 4, 3), np.uint8)
     frames[:] = (np.arange(count) % 251)[:, None, None, None]
     sheet = frame_sheet(Release(), strip(frames), "image/png")
     pixels = opened(base64.b64decode(sheet.base64))
-    assert pixels.shape == (sheet.rows * 4, sheet.columns * 6, 3)
+    assert pixels.shape == (sheet.rows * 4, sheet.columns * 4, 3)
     assert sheet.columns * (sheet.rows - 1) < count <= sheet.columns * sheet.rows
     for index in range(count):
         row, column = divmod(index, sheet.columns)
-        cell = pixels[row * 4 : row * 4 + 4, column * 6 : column * 6 + 6]
+        cell = pixels[row * 4 : row * 4 + 4, column * 4 : column * 4 + 4]
         assert np.array_equal(cell, frames[index])
 
 

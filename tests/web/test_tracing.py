@@ -319,7 +319,7 @@ def test_what_is_no_request_passes():
 
 def test_every_attribute_is_documented(traced):
     page = (Path(facemix.__file__).parents[1] / "docs" / "operations.md").read_text()
-    section = page.partition("\n## Traces\n")[2]
+    section = page.partition("\n### Traces\n")[2]
     documented = set(re.findall(r"`((?:http|error|facemix)\.[a-z_.]+)`", section))
     spans = traced(("POST", "/mixed"), ("POST", "/refused"))
     assert {name for span in spans for name in span.attributes} | {"facemix.request_id"} == documented
