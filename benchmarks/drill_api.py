@@ -33,12 +33,14 @@ SMALL = {
     "FACEMIX_MAX_CONNECTIONS_PER_ADDRESS": "0",
 }
 _SUMMARY = re.compile(r"^\s*(?P<cases>[\d,]+) generated(?:.*?(?P<failures>\d+) unique failures?)?", re.M)
+_ERRORS = re.compile(r"^=.* (\d+) errors? in ", re.M)  # an address that could not be asked, as by a gap in the document
 _OPERATIONS = re.compile(r"^\s*Tested: (\d+)", re.M)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one run: addresses that were asked, cases, unique failures, and what Schemathesis printed."""
+    """Of one run: addresses that were asked, cases, what went wrong (unique failures, and addresses that could not be
+    asked), and what Schemathesis printed."""
 
     operations: int
     cases: int
@@ -55,7 +57,8 @@ def outcome_of(text: str, status: int) -> Outcome:
     found, operations = _SUMMARY.search(text), _OPERATIONS.search(text)
     if found is None or operations is None:
         raise ValueError(f"Schemathesis gave no summary, status {status}:\n{text[-2000:]}")
-    failures = int(found["failures"] or 0)
+    errors = _ERRORS.search(text)
+    failures = int(found["failures"] or 0) + (0 if errors is None else int(errors[1]))
     if bool(status) != bool(failures):
         raise ValueError(f"Schemathesis ended with status {status} and {failures} failures:\n{text[-2000:]}")
     return Outcome(int(operations[1]), int(found["cases"].replace(",", "")), failures, text)

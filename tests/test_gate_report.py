@@ -53,10 +53,12 @@ def test_sketches_in_words_by_hand():
         "taken_for_one": 37,
         "again": [12, 19, 28],
         "apart": [109, 130, 150],
+        "cost_ms": {"features": 1.4321, "sketch": 0.051},
     }
     said = gate_report.sketch_text(found)
     assert "96.5 % were known again" in said
     assert "Of 1,813,560 pairs of different files 37 were taken for one" in said
+    assert "photograph gate 1.4 ms, the sketch 0.05 ms" in said
     assert "| differ after sending again | 12 | 19 | 28 |" in said
 
 

@@ -22,8 +22,8 @@ def text(report: dict[str, Any]) -> str:
         f"Refused of the {test['photographs']:,} test photographs as they are: {_percent(test['refused'])}; of the "
         f"same photographs as people have them: {_percent(test['ordinary_refused'])}. On the "
         f"{validation['photographs']:,} validation photographs, which set the threshold: "
-        f"{_percent(validation['refused'])} and {_percent(validation['ordinary_refused'])}. Fitted to {report['fitting']['photographs']:,} photographs of "
-        f"{report['fitting']['data']}.",
+        f"{_percent(validation['refused'])} and {_percent(validation['ordinary_refused'])}. "
+        f"Fitted to {report['fitting']['photographs']:,} photographs of {report['fitting']['data']}.",
         _table(("photographs", "refused"), ((name, _percent(rate)) for name, rate in test["ordinary"].items())),
         _table(
             ("what is no photograph", "fitted to", "refused"),

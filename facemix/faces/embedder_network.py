@@ -17,10 +17,10 @@ from torch import nn
 from torch.nn import functional
 
 from facemix.errors import InstallationError
-from facemix.faces.embedder import SIZE
 
 _MEAN = (122.782, 117.001, 104.298)  # of red, green and blue, fixed in dlib's input layer
 _BATCH = 16
+_SIZE = 128  # numbers of a point
 # Widths of the residual blocks, first to last, and whether a block halves the resolution.
 _BLOCKS = (
     *[(32, False)] * 3,
@@ -65,7 +65,7 @@ class FaceEmbedder(nn.Module):
     def embed(self, chips: np.ndarray) -> np.ndarray:
         """(N, 150, 150, 3) uint8 RGB, aligned as dlib's ``get_face_chip`` does with a padding of .25, to (N, 128)."""
         parts = [self(torch.from_numpy(chips[start : start + _BATCH])) for start in range(0, len(chips), _BATCH)]
-        return torch.cat(parts).numpy() if parts else np.zeros((0, SIZE), np.float32)
+        return torch.cat(parts).numpy() if parts else np.zeros((0, _SIZE), np.float32)
 
     def forward(self, chips: torch.Tensor) -> torch.Tensor:
         x = (chips.permute(0, 3, 1, 2).float() - torch.tensor(_MEAN)[:, None, None]) / 256
@@ -89,7 +89,7 @@ class FaceEmbedder(nn.Module):
             )
             inputs = outputs
         self.blocks = nn.ModuleList(blocks)
-        self.register_buffer("last", layers[-1].values.reshape(inputs, SIZE))
+        self.register_buffer("last", layers[-1].values.reshape(inputs, _SIZE))
 
 
 class _Residual(nn.Module):

@@ -446,7 +446,9 @@ def install(app: FastAPI, *routers: APIRouter) -> None:
                     for method in route.methods:
                         operation = document["paths"][route.path_format][method.lower()]
                         operation["responses"] = {str(code): item for code, item in route.responses.items()}
-                        operation.update(route.openapi_extra or {})
+                        extra = dict(route.openapi_extra or {})
+                        extra.pop("parameters", None)  # the generator has added them to the endpoint's own
+                        operation.update(extra)
                         if method == "POST" and route.path_format in idempotency.PATHS:
                             _add_key(operation)
                         if costs({"method": method, "path": route.path_format}):

@@ -1,8 +1,8 @@
 """How often one and the same photograph is looked at, whoever sends it.
 
 What is counted under is worthless outside of this process: the fingerprint of the file under a random key, and a sketch
-of each face's crop whose bits are shuffled and flipped by another. The sketch survives another encoding, size or crop of
-the photograph. Both are in memory only, bounded, and overwritten by those of others.
+of each face's crop whose bits are shuffled and flipped by another. The sketch survives another encoding, size or cut
+of the photograph. Both are in memory only, bounded, and overwritten by those of others.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@ import importlib
 import inspect
 import json
 import pkgutil
+import re
 
 import pytest
 from fake_mixer import FakeMixer, fake_directions
@@ -48,6 +49,16 @@ def test_every_endpoint_is_described(document):
         assert operation["summary"], name
         for status, answer in operation["responses"].items():
             assert answer["description"], (name, status)
+
+
+def test_every_parameter_of_a_path_is_described_once(document):
+    for name, operation in operations(document):
+        described = [one["name"] for one in operation.get("parameters", ()) if one["in"] == "path"]
+        assert sorted(described) == sorted(re.findall(r"\{(\w+)\}", name)), name
+        everything = [(one["in"], one["name"]) for one in operation.get("parameters", ())]
+        assert len(everything) == len(set(everything)), name
+    sample = document["paths"]["/api/v1/samples/{number}"]["get"]["parameters"]
+    assert {"number", "seed", "format", "model"} <= {one["name"] for one in sample}
 
 
 def test_every_json_answer_has_an_example_that_fits_its_schema(document):
