@@ -10,7 +10,7 @@ EXTRAS ?= openvino,video
 CONSTRAINTS := .ci/constraints.txt
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c $(CONSTRAINTS)
 
-.PHONY: audit serve test lint check doctor examples cards bench drill-overload drill-slow drill-stop drill-kill drill-fuzz performance clean
+.PHONY: audit serve test lint check doctor examples cards bench drill-overload drill-slow drill-stop drill-kill drill-fuzz drill-api performance clean
 
 serve: $(VENV)/.serve
 	$(VENV)/bin/facemix serve
@@ -66,6 +66,10 @@ drill-slow: $(VENV)/.test
 # An hour of broken files against the decoding of uploads. ATHERIS=--atheris lets libFuzzer choose them (pip install atheris).
 drill-fuzz: $(VENV)/.test
 	$(VENV)/bin/python -m benchmarks.fuzz_decoder --seconds 3600 $(ATHERIS)
+
+# Ten thousand made-up requests against every address of the interface; no answer may be a server error. A few minutes.
+drill-api: $(VENV)/.test
+	$(VENV)/bin/python -m benchmarks.drill_api --cases 10000
 
 # A server that is killed a hundred times while it answers; every answer has to be in the ledger once. About 20 minutes.
 drill-kill: $(VENV)/.test

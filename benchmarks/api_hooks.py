@@ -11,6 +11,7 @@ import schemathesis
 # By path: an id of each that was there when the drill began. Cases take it every other time.
 IDENTITIES: dict[str, str] = json.loads(os.environ.get("FACEMIX_DRILL_IDENTITIES", "{}"))
 _turns = dict.fromkeys(IDENTITIES, 0)
+_NAMES = {"identity", "token", "request_id"}  # of parameters that name such a thing
 
 
 @schemathesis.check
@@ -27,11 +28,12 @@ def no_server_error(ctx: Any, response: Any, case: Any) -> None:
 
 @schemathesis.hook
 def map_path_parameters(ctx: Any, path_parameters: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Puts an id that is there into every other case."""
-    path = getattr(ctx.operation, "path", "")
+    """Puts an id that is there into every other case, but for those that would delete it."""
+    path, method = getattr(ctx.operation, "path", ""), getattr(ctx.operation, "method", "")
     for prefix, identity in IDENTITIES.items():
-        if path.startswith(prefix) and path_parameters and "identity" in path_parameters:
+        named = _NAMES & set(path_parameters or ())
+        if path.startswith(prefix) and named and method.lower() != "delete":
             _turns[prefix] += 1
             if _turns[prefix] % 2:
-                return {**path_parameters, "identity": identity}
+                return {**(path_parameters or {}), **dict.fromkeys(named, identity)}
     return path_parameters

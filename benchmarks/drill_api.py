@@ -19,7 +19,10 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+import skimage.data
+
 from benchmarks.servers import ROOT, Running, running, serving_environment
+from facemix.imaging.encode import encode_image
 
 # Work that one case may ask for, so that ten thousand of them end.
 SMALL = {
@@ -33,18 +36,26 @@ SMALL = {
     "FACEMIX_MAX_CONNECTIONS_PER_ADDRESS": "0",
 }
 _SUMMARY = re.compile(r"^\s*(?P<cases>[\d,]+) generated(?:.*?(?P<failures>\d+) unique failures?)?", re.M)
-_ERRORS = re.compile(r"^=.* (\d+) errors? in ", re.M)  # an address that could not be asked, as by a gap in the document
+_ERRORS = re.compile(r"^\s*\S+ (?P<kind>\w+ Error): (?P<count>\d+)$", re.M)  # addresses that it gave up, by reason
+_ITS_OWN = "Runtime Error"  # of Schemathesis: it stumbled over a case that it was making
 _OPERATIONS = re.compile(r"^\s*Tested: (\d+)", re.M)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one run: addresses that were asked, cases, what went wrong (unique failures, and addresses that could not be
-    asked), and what Schemathesis printed."""
+    """Of one run.
+
+    Attributes:
+        operations: addresses that were asked.
+        failures: unique ones, and addresses that could not be asked, as by a gap in the document.
+        given_up: addresses at which Schemathesis itself stumbled; what it had sent by then is among the cases.
+        text: what it printed.
+    """
 
     operations: int
     cases: int
     failures: int
+    given_up: int
     text: str
 
 
@@ -57,26 +68,42 @@ def outcome_of(text: str, status: int) -> Outcome:
     found, operations = _SUMMARY.search(text), _OPERATIONS.search(text)
     if found is None or operations is None:
         raise ValueError(f"Schemathesis gave no summary, status {status}:\n{text[-2000:]}")
-    errors = _ERRORS.search(text)
-    failures = int(found["failures"] or 0) + (0 if errors is None else int(errors[1]))
-    if bool(status) != bool(failures):
+    errors = {one["kind"]: int(one["count"]) for one in _ERRORS.finditer(text)}
+    given_up = errors.pop(_ITS_OWN, 0)
+    failures = int(found["failures"] or 0) + sum(errors.values())
+    if bool(status) != bool(failures or given_up):
         raise ValueError(f"Schemathesis ended with status {status} and {failures} failures:\n{text[-2000:]}")
-    return Outcome(int(operations[1]), int(found["cases"].replace(",", "")), failures, text)
+    return Outcome(int(operations[1]), int(found["cases"].replace(",", "")), failures, given_up, text)
 
 
 def identities(server: Running) -> dict[str, str]:
-    """Things to be asked for: a saved recipe and a job, by the beginning of their addresses."""
+    """Things to be asked for, by the beginning of their addresses: a face, a saved recipe, a job, a report, a row."""
     parents = [{"sample": 1, "weight": 0.5}, {"sample": 2, "weight": 0.5}]
     recipe = _post(server, "/api/v1/recipes", {"parents": parents})
     film = {"parents": parents, "seconds": 0.5, "fps": 4, "media_type": "image/gif", "size": 128}
-    job = _post(server, "/api/v1/animations", film)
-    return {"/api/v1/recipes": recipe["id"], "/api/v1/jobs": job["job"]["id"]}
+    report = _post(server, "/api/v1/reports", {"recipe": recipe["id"], "reason": "me"})
+    return {
+        "/api/v1/faces": _uploaded(server)["faces"][0]["id"],
+        "/api/v1/recipes": recipe["id"],
+        "/api/v1/jobs": _post(server, "/api/v1/animations", film)["job"]["id"],
+        "/api/v1/reviews": report["status_url"].rpartition("/")[2],
+        "/api/v1/records": _post(server, "/api/v1/mix", {"parents": parents})["request_id"],
+    }
+
+
+def _uploaded(server: Running) -> dict:
+    portrait = encode_image(skimage.data.astronaut(), "image/png")
+    head = b'--part\r\nContent-Disposition: form-data; name="image"; filename="x.png"\r\n\r\n'
+    body = head + portrait + b"\r\n--part--\r\n"
+    return _sent(server, "/api/v1/faces", body, "multipart/form-data; boundary=part")
 
 
 def _post(server: Running, path: str, body: dict) -> dict:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{server.port}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
+    return _sent(server, path, json.dumps(body).encode(), "application/json")
+
+
+def _sent(server: Running, path: str, body: bytes, kind: str) -> dict:
+    request = urllib.request.Request(f"http://127.0.0.1:{server.port}{path}", body, {"Content-Type": kind})
     with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
 
@@ -119,6 +146,8 @@ def main() -> None:
                 made = drill(server, seed=seed, examples=args.examples, phases=args.phases)
                 cases, failures = cases + made.cases, failures + made.failures
                 print(f"seed {seed}: {made.cases} cases of {made.operations} operations, {made.failures} failures")
+                if made.given_up:
+                    print(f"  Schemathesis itself stumbled at {made.given_up} of them, and went on with the next")
                 if made.failures:
                     print(made.text[:6000])
                 if cases >= args.cases or made.failures:

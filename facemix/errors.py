@@ -186,6 +186,12 @@ class ScopeMissing(RequestInvalid):
     code, status, title = "scope_missing", 403, "The key may not do this"
 
 
+class SiteForeign(RequestInvalid):
+    """A page of another site has sent it, through somebody's browser."""
+
+    code, status, title = "site_foreign", 403, "Another site has sent this"
+
+
 class BudgetSpent(RequestInvalid):
     """What the key may spend in a day or a month is spent."""
 

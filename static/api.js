@@ -6,9 +6,10 @@ const MOST_TRIES = 5;
 const TIMEOUT_MS = 120_000;
 
 export class Problem extends Error {
-  constructor({ title, detail, hint, code = "", where = null }) {
+  // page_url: where a person sees how it stands, of what is held.
+  constructor({ title, detail, hint, code = "", where = null, page_url: pageUrl = null }) {
     super(detail);
-    Object.assign(this, { title, detail, hint, code, where });
+    Object.assign(this, { title, detail, hint, code, where, pageUrl });
   }
 }
 
@@ -117,7 +118,8 @@ async function parsed(blob) {
 async function heldOf(blob) {
   const said = await parsed(blob);
   if (said.code !== "held_for_review") return null;
-  return new Problem({ ...said, hint: `${said.hint}: ${said.page_url}` });
+  const twice = said.detail.toLowerCase() === said.title.toLowerCase();
+  return new Problem({ ...said, detail: twice ? "" : said.detail });
 }
 
 export class Api {

@@ -92,5 +92,5 @@ export function init({ root, store, mixing, api, say }) {
   store.addEventListener("change", ({ detail: { state, before } }) => {
     if (state.edits.seed !== before.edits.seed && numbers.length > 0) draw();
   });
-  whenShown(root, more);
+  if (!people.parentElement.hidden) whenShown(root, more); // while mixing is switched off nobody is drawn
 }

@@ -101,6 +101,7 @@ export class Trouble {
     const more = [sentence(shown.detail), sentence(shown.hint)].filter(Boolean).join(" ");
     this.root.replaceChildren(el("p", { class: "refusal-title", text: shown.title }));
     if (more) this.root.append(el("p", { text: more }));
+    if (shown.pageUrl) this.root.append(el("p", {}, el("a", { href: shown.pageUrl, target: "_blank", rel: "noopener", text: text.stands })));
     return shown;
   }
 

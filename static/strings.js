@@ -28,6 +28,7 @@ export const text = {
   busy: (seconds) => `The server is busy; trying again in ${seconds} s ...`,
   refused: (letter) => `Photo ${letter} cannot be used; see the note there.`,
   cancelled: "Cancelled.",
+  stands: "See how it stands",
   notSent: "No photo was sent. Sample faces need no consent.",
   full: (most) => `${spelled(most)} faces are the most. Remove or replace one first.`,
   notTaken: (count, most) =>

@@ -31,6 +31,7 @@ const byId = (id) => document.getElementById(id);
 const form = byId("studio");
 const [share, status, download, retry, over] = ["share", "status", "download", "retry", "start-over"].map(byId);
 const working = byId("picture").querySelector(".working");
+const held = byId("held");
 const drops = matchMedia("(hover: hover)"); // nothing is dropped with a finger
 const samples = [...document.querySelectorAll("[data-sample]")];
 
@@ -51,8 +52,18 @@ function report(error) {
 
 // A problem about no photo in particular is said below the picture.
 function tell(problem) {
-  if (problem instanceof Problem) say([problem.title, problem.detail, problem.hint].map(sentence).join(" "));
-  else report(problem);
+  if (problem instanceof Problem) {
+    say([problem.title, problem.detail, problem.hint].map(sentence).filter(Boolean).join(" "));
+    leadTo(problem.pageUrl);
+  } else {
+    report(problem);
+  }
+}
+
+// The page of a result that a person looks at first.
+function leadTo(pageUrl) {
+  held.hidden = pageUrl === null;
+  if (pageUrl !== null) held.firstElementChild.href = pageUrl;
 }
 
 const picture = new Picture(store);
@@ -72,6 +83,7 @@ function lettersOf(state) {
   return [...LETTERS].slice(0, state.parents.length);
 }
 
+const FINAL = ["held_for_review", "halted"]; // what asking again does not change
 let failed = null; // why there is no picture of this state
 
 function showShares(weights) {
@@ -130,10 +142,11 @@ mixing.addEventListener("busy", ({ detail: { message } }) => {
 mixing.addEventListener("problem", ({ detail: { problem } }) => {
   if (problem === failed) return;
   failed = problem;
-  retry.hidden = problem === null;
+  retry.hidden = problem === null || FINAL.includes(problem.code);
   awaited ||= problem !== null;
   drawStale(false);
   refresh();
+  leadTo(null);
   if (problem !== null) tell(problem);
 });
 store.addEventListener("change", ({ detail: { state, before } }) => {

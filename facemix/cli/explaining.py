@@ -50,7 +50,7 @@ def explain(
     """Explain a mix: who drew what, what each edit moved, the nearest training faces (``docs/explaining.md``)."""
     from facemix.cli.edits import edits_of, placed_points
     from facemix.cli.engines import mixer_for_one, said
-    from facemix.cli.marking import release_for_files
+    from facemix.cli.marking import names_for_files, release_for_files
     from facemix.imaging.encode import encode_image
     from facemix.serving.conditioning import record_of
     from facemix.serving.explain import told
@@ -80,7 +80,8 @@ def explain(
     found = mixer.explain(parents, edits)
     found = replace(found, image=release.mark(found.image, found.recipe))
     report(found.parents, notes)
-    record = record_of(mixer.mixer, load_settings(), found.recipe, found.parents)
+    settings = load_settings()
+    record = record_of(mixer.mixer, settings, found.recipe, found.parents, name=names_for_files(settings))
     make_folder(out)
     pictures = _pictures(found)
     for name, pixels in pictures.items():

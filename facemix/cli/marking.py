@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from facemix.settings import Settings, load_settings
@@ -23,6 +24,16 @@ def marker_for_files(settings: Settings) -> Marker:
     if not (settings.label or settings.mark or settings.credentials):
         return Marker.off()
     return open_marker(settings, open_secrets(settings))
+
+
+def names_for_files(settings: Settings) -> Callable[[str], str] | None:
+    """What names photographs and latents in a conditioning record; None where results bear nothing for which the data
+    folder would need a secret. Raises as `marker_for_files`."""
+    from facemix.governance.secrets import open_secrets
+
+    if not (settings.label or settings.mark or settings.credentials):
+        return None
+    return open_secrets(settings).names("record")
 
 
 def release_for_files() -> Release:

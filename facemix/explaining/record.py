@@ -1,15 +1,15 @@
 """The conditioning record: what one result was made under, as it is kept with its row in the ledger.
 
 `docs/explaining.md` documents every field. It holds no latent, no picture, no name of a file, and no id that opens
-anything: what was mixed is named by hashes.
+anything: what was mixed is named by hashes that only the installation can make, so that nobody who reads the ledger can
+tell whether a photograph that they have is in it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from typing import Any, Literal
 from facemix.faces.quality import DARK, FACE_PIXELS, SHARPNESS, YAW
 from facemix.faces.types import Quality
 
-RECORD_SCHEMA = 1
+RECORD_SCHEMA = 2
 MOST_BYTES = 28 * 1024  # the ledger keeps 32 KiB
 _LONGEST_TEXT = 200
 _MOST_MEMBERS = 64
@@ -83,6 +83,7 @@ def conditioning_record(
     recipe: Mapping[str, Any],
     recipe_sha256: str,
     *,
+    name: Callable[[str], str] | None,
     card: Mapping[str, Any],
     versions: Mapping[str, str],
     settings: Mapping[str, Any],
@@ -93,8 +94,10 @@ def conditioning_record(
     """Everything that one result depended on: JSON-serialisable, at most `MOST_BYTES` long.
 
     Args:
-        recipe: as JSON. Its latents are replaced by their hashes, and what would open a saved recipe is left out.
+        recipe: as JSON. Photographs and latents are named by `name`; points that were placed on a face, and what would
+            open a saved recipe, are left out.
         recipe_sha256: the recipe's own hash, by which the ledger names it.
+        name: a keyed hash of a text, as `Secrets.names`; None leaves the names out.
         card: the model's card.
         versions: of facemix, torch and whatever else computed.
         settings: those that shaped the result, by name.
@@ -104,7 +107,7 @@ def conditioning_record(
     """
     recipe = dict(recipe)
     model = recipe.pop("model", {})
-    recipe["parents"] = [_named(parent) for parent in recipe.get("parents", ())]
+    recipe["parents"] = [_named(parent, name) for parent in recipe.get("parents", ())]
     data = card.get("data") or {}
     record = {
         "schema": RECORD_SCHEMA,
@@ -132,11 +135,13 @@ def conditioning_record(
     return _fitting(_plain(record))
 
 
-def _named(parent: Mapping[str, Any]) -> dict[str, Any]:
-    """A parent without its latent, and without the id of the saved recipe that it came from, which would open it."""
-    kept = {name: value for name, value in parent.items() if name not in ("z", "origin")}
-    if "z" in parent:
-        kept["z_sha256"] = hashlib.sha256(str(parent["z"]).encode()).hexdigest()
+def _named(parent: Mapping[str, Any], name: Callable[[str], str] | None) -> dict[str, Any]:
+    """A parent without what shows, finds or opens it: its latent, its photograph's hash, the points placed on its face,
+    and the id of the saved recipe that it came from."""
+    kept = {key: value for key, value in parent.items() if key not in ("z", "sha256", "placed", "origin")}
+    for key, named in (("sha256", "photo_hmac"), ("z", "z_hmac")):
+        if name is not None and parent.get(key) is not None:
+            kept[named] = name(str(parent[key]))
     return kept
 
 

@@ -1,6 +1,7 @@
 """What was spent, read from the ledger: by day, model, key or outcome; the cost of a thousand mixes; the month's end.
 
-Sums are by currency: rows that were priced in another one are never added to these.
+Sums are by currency: rows that were priced in another one are never added to these. Items of a job, which cost nothing
+of their own, are in none of them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from sqlalchemy import ColumnElement, and_, func, select
 from facemix.governance.budgets import Period, month_of
 from facemix.storage.database import Database
 from facemix.storage.governance_tables import prices
+from facemix.storage.ledger import ASKED
 from facemix.storage.tables import ledger
 
 By = Literal["day", "model", "key", "outcome"]
@@ -124,7 +126,7 @@ class Costs:
         wanted = (
             select(*groups, func.count(), *(func.sum(ledger.c[one]) for one in _SUMS))
             .select_from(ledger.outerjoin(prices, ledger.c.price_version == prices.c.version))
-            .where(ledger.c.at >= since, ledger.c.at < until)
+            .where(ASKED, ledger.c.at >= since, ledger.c.at < until)
             .group_by(*groups)
             .order_by(*groups)
         )
@@ -165,7 +167,7 @@ class Costs:
         """What a key has used of a period, as far as the rows are written."""
         wanted = (
             select(ledger.c.outcome, func.count(), func.sum(ledger.c.cost))
-            .where(ledger.c.key_name == key, ledger.c.at >= period.since, ledger.c.at < period.until)
+            .where(ASKED, ledger.c.key_name == key, ledger.c.at >= period.since, ledger.c.at < period.until)
             .group_by(ledger.c.outcome)
         )
         with self._database.reading() as connection:

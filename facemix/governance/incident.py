@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import ColumnElement, Select, Table, func, select
+from sqlalchemy import URL, ColumnElement, Select, Table, func, make_url, select
+from sqlalchemy.exc import ArgumentError
 
 import facemix
 from facemix.errors import FacemixError
@@ -41,7 +42,8 @@ LEFT_OUT = "left out"
 _PACKAGES = ("torch", "openvino", "onnxruntime", "pillow", "fastapi", "sqlalchemy", "cryptography", "numpy")
 # Members of a conditioning record or of an audit row that hold a face, or lead to one.
 _NAMES = frozenset(("z", "latent", "latents", "image", "picture", "crop", "embedding", "points", "prompt", "text"))
-_USER = re.compile(r"(?<=//)[^/@\s]*@")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+._-]*(?=://)")
+_USER = re.compile(r"(?<=//).*@", re.DOTALL)  # to the last one: a password may hold any character, unescaped
 _NOT_OF_LEDGER = frozenset(("idempotency_key", "record"))
 _OF_REVIEWS = (
     *("id", "request_id", "state", "version", "trigger", "owner", "model_id", "recipe_hash", "released"),
@@ -145,10 +147,34 @@ def masked(settings: Settings) -> dict[str, Any]:
         if isinstance(value, SecretStr) or name == "s3_access_key_id":
             value = None if value is None else LEFT_OUT
         elif isinstance(value, str):
-            # Drivers and collectors also take passwords behind the question mark.
-            value = _USER.sub("***@", value).partition("?")[0]
+            value = _masked_database(value) if name == "database_url" else _masked_address(value)
         found[name] = value
     return found
+
+
+def _masked_database(address: str) -> str:
+    """Without user, password and query. Only the scheme of what is not read as whoever wrote it may have meant it."""
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        return _scheme_of(address)
+    if address.count("@") != (url.username is not None):
+        return _scheme_of(address)  # one of them belongs to a password, whose end would be taken for the host
+    plain = URL.create(url.drivername, host=url.host, port=url.port, database=url.database).render_as_string()
+    return plain if url.username is None else plain.replace("://", "://***@", 1)
+
+
+def _masked_address(address: str) -> str:
+    """Without user and password, nor anything after the path: collectors also take tokens there."""
+    head, _, tail = address.partition("?")
+    if "@" in tail and "//" in head:
+        return _scheme_of(address)  # a password with a question mark, or a token with an @
+    return _USER.sub("***@", head).partition("#")[0]
+
+
+def _scheme_of(address: str) -> str:
+    found = _SCHEME.match(address)
+    return LEFT_OUT if found is None else f"{found[0]}://{LEFT_OUT}"
 
 
 def scrubbed(value: Any) -> Any:

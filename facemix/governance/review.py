@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import logging
 import secrets as random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,6 +27,7 @@ from facemix.errors import (
 )
 from facemix.governance.audit import AuditLog
 from facemix.governance.reasons import OTHER, Kind, checked_text, find_reason
+from facemix.governance.report_details import joined_detail, report_reason
 from facemix.governance.review_rows import (
     ID_BYTES,
     conflict,
@@ -64,7 +65,8 @@ log = logging.getLogger("facemix.governance")
 ITSELF = "facemix"  # the actor of what nobody at the console did
 COLLECTED = timedelta(minutes=10)  # how long a picture stays after it was first fetched: a download may break off
 REPORT_WAITS = timedelta(days=365)  # a report holds no picture, and closes only by a decision
-MOST_WAITING = 1000  # of either kind: results, and reports
+LOOSE_REPORT_WAITS = timedelta(days=90)  # one that names no saved recipe: its request may be made up
+MOST_WAITING = 1000  # of either kind: results, and reports that name no saved recipe
 MOST_DETAIL = 2000  # characters
 SWEEP_BATCH = 100
 _DECISIONS: tuple[State, ...] = ("approved", "rejected")
@@ -136,12 +138,15 @@ class Reviews:
     ) -> tuple[Review, str]:
         """Puts something before a person; the review, and the token of whoever waits.
 
-        The same result of the same owner that waits already is not put there twice: both get the same answer.
+        The same result of the same owner that waits already is not put there twice: both get the same answer. Nor is a
+        report of the same recipe, or of the same request for the same reason: it is counted in the detail of the one
+        that waits. So a report of a recipe always fits, and nobody fills the queue with reports of one thing.
 
         Args:
             recipe_hash: of the recipe that gives exactly this result; None where there is no such recipe, as for one
                 frame of many.
             picture: the file as it would be given out.
+            subject: the saved recipe that is reported, or the protected person whom the guard has found.
 
         Raises:
             Busy: too many wait; nothing may be given out instead.
@@ -150,9 +155,8 @@ class Reviews:
         if trigger not in TRIGGERS or (picture is None) != (media_type is None):
             raise ValueError(f"{trigger!r} with {media_type!r} is nothing to review")
         now = now or datetime.now(UTC)
-        waits = is_waiting(now) & (
-            reviews.c.trigger == "report" if trigger == "report" else reviews.c.trigger != "report"
-        )
+        loose = (reviews.c.trigger == "report") & reviews.c.subject.is_(None)
+        waits = is_waiting(now) & (loose if trigger == "report" else reviews.c.trigger != "report")
         row = {
             "id": random.token_hex(ID_BYTES),
             "request_id": request_id,
@@ -168,7 +172,7 @@ class Reviews:
             "media_type": media_type,
             "created_at": now,
             "due_at": now + self._due,
-            "expires_at": now + (REPORT_WAITS if trigger == "report" else self._window),
+            "expires_at": now + self._waits(trigger, subject),
         }
         token = self._token(row["id"])
         if picture is not None:
@@ -178,6 +182,7 @@ class Reviews:
                 same = (
                     (reviews.c.recipe_hash == recipe_hash)
                     & (reviews.c.trigger == trigger)
+                    & (reviews.c.subject.is_(None) if subject is None else reviews.c.subject == subject)
                     & (reviews.c.released == 0)
                     & (reviews.c.media_type.is_(None) if media_type is None else reviews.c.media_type == media_type)
                     & (reviews.c.owner.is_(None) if owner is None else reviews.c.owner == owner)
@@ -187,7 +192,12 @@ class Reviews:
                 )
                 if found is not None:
                     return read_review(found, now), self._token(found["id"])
-            waiting = connection.execute(select(func.count()).select_from(reviews).where(waits)).scalar_one()
+            if trigger == "report":
+                joined = self._join(connection, row, now)
+                if joined is not None:
+                    return joined, self._token(joined.id)
+            counted = select(func.count()).select_from(reviews).where(waits)
+            waiting = 0 if trigger == "report" and subject is not None else connection.execute(counted).scalar_one()
             if waiting >= self._most:
                 raise Busy(
                     f"{waiting} wait for a reviewer already",
@@ -248,10 +258,24 @@ class Reviews:
         now = now or datetime.now(UTC)
         with self._database.writing() as connection:
             review, picture = self._opened(connection, has_id(identity), now)
-            seen = self._audit.about_in(connection, review.id, since=review.created_at)
-            if not any(row.action == "review.look" and row.actor == actor for row in seen):
-                self._audit.append_in(connection, actor, "review.look", review.id, now=now)
+            self._note_look(connection, review, actor, now)
         return picture
+
+    def look(self, identity: str, *, actor: str, now: datetime | None = None) -> None:
+        """Writes down, once, that a reviewer looked at what a report is about, which does not lie here.
+
+        Raises:
+            RecordMissing: there is no such review.
+            StorageFull, StorageUnavailable: it cannot be written down.
+        """
+        now = now or datetime.now(UTC)
+        with self._database.writing() as connection:
+            self._note_look(connection, self._get(connection, has_id(identity), now), actor, now)
+
+    def _note_look(self, connection: Connection, review: Review, actor: str, now: datetime) -> None:
+        seen = self._audit.about_in(connection, review.id, since=review.created_at)
+        if not any(row.action == "review.look" and row.actor == actor for row in seen):
+            self._audit.append_in(connection, actor, "review.look", review.id, now=now)
 
     def tally(self, *, now: datetime | None = None) -> Tally:
         """Raises `StorageUnavailable`."""
@@ -353,11 +377,14 @@ class Reviews:
                 self._audit.append_in(connection, actor, "recipe.take_down", identity, {"there": there}, now=now)
             return self._get(connection, reviews.c.id == identity, now)
 
-    def verdict(self, recipe_hash: str, *, trigger: Trigger, since: datetime | None = None) -> State | None:
+    def verdict(
+        self, recipe_hash: str, *, trigger: Trigger, subject: str | None = None, since: datetime | None = None
+    ) -> State | None:
         """What was last decided on results of that recipe, ``approved`` or ``rejected``; None where nothing was.
 
         Args:
             trigger: an approval of one kind says nothing about another.
+            subject: nor does one about a protected person about another one; None for decisions about anybody.
             since: decisions from before do not count, as from before somebody else was put under protection.
 
         Raises:
@@ -365,11 +392,38 @@ class Reviews:
         """
         wanted = (reviews.c.recipe_hash == recipe_hash) & reviews.c.state.in_(_DECISIONS)
         wanted &= reviews.c.trigger == trigger
+        if subject is not None:
+            wanted &= reviews.c.subject == subject
         if since is not None:
             wanted &= reviews.c.decided_at >= since
         last = select(reviews.c.state).where(wanted).order_by(reviews.c.decided_at.desc()).limit(1)
         with self._database.reading() as connection:
             return connection.execute(last).scalar_one_or_none()  # type: ignore[return-value]
+
+    def rejected(self, among: Collection[str] | None = None) -> frozenset[str]:
+        """Hashes of the recipes whose results are not given out again: those on which, of some trigger (and, of the
+        guard's, of some person), the last decision is a rejection. An appeal changes nothing until it is granted.
+
+        Args:
+            among: to look only for these.
+
+        Raises:
+            StorageUnavailable: the database refused.
+        """
+        decided = reviews.c.decided_at.is_not(None) & reviews.c.recipe_hash.is_not(None)
+        if among is not None:
+            decided &= reviews.c.recipe_hash.in_(among)
+        # Of what was rejected and is appealed, escalated or expired since, the decision stands.
+        against = select(reviews.c.recipe_hash).where(decided & (reviews.c.state != "approved"))
+        person = case((reviews.c.trigger == "guard", reviews.c.subject), else_=None)
+        wanted = (
+            select(reviews.c.recipe_hash, reviews.c.trigger, person, reviews.c.state)
+            .where(decided & reviews.c.recipe_hash.in_(against))
+            .order_by(reviews.c.decided_at)
+        )
+        with self._database.reading() as connection:
+            last = {tuple(row)[:3]: row.state for row in connection.execute(wanted)}
+        return frozenset(key[0] for key, state in last.items() if state != "approved")
 
     def approved(self, recipe_hash: str, *, trigger: Trigger, since: datetime | None = None) -> bool:
         """Whether a result of that recipe need not be held again. Arguments and errors as `verdict`."""
@@ -382,8 +436,11 @@ class Reviews:
         with self._database.reading() as connection:
             return self._get(connection, has_token(token), now or datetime.now(UTC))
 
-    def collect(self, token: str, *, now: datetime | None = None) -> Picture:
+    def collect(self, token: str, *, fetched: bool = True, now: datetime | None = None) -> Picture:
         """What was held, once it is approved. From the first time on it stays for ten minutes more, at most.
+
+        Args:
+            fetched: False only looks whether it could be had, and starts no clock.
 
         Raises:
             RecordMissing: there is no such review, it is not approved, or the picture is gone.
@@ -392,7 +449,7 @@ class Reviews:
         now = now or datetime.now(UTC)
         with self._database.writing() as connection:
             review, picture = self._opened(connection, has_token(token) & (reviews.c.state == "approved"), now)
-            if not self._collected(connection, review):
+            if fetched and not self._collected(connection, review):
                 soon = min(review.expires_at, now + COLLECTED)
                 connection.execute(update(reviews).where(reviews.c.id == review.id).values(expires_at=soon))
                 self._audit.append_in(connection, ITSELF, "review.collect", review.id, now=now)
@@ -571,6 +628,26 @@ class Reviews:
         return read_review({name: row[name] for name in row if name != "picture"}, now), Picture(
             content, row["media_type"]
         )
+
+    def _waits(self, trigger: Trigger, subject: str | None) -> timedelta:
+        if trigger != "report":
+            return self._window
+        return LOOSE_REPORT_WAITS if subject is None else REPORT_WAITS
+
+    def _join(self, connection: Connection, row: dict[str, Any], now: datetime) -> Review | None:
+        """The open report of the same thing, with this one counted in it; None where there is none. Its version stays:
+        whoever reports again must not keep a reviewer from deciding."""
+        subject = row["subject"]
+        same = reviews.c.subject == subject
+        if subject is None:
+            same = reviews.c.subject.is_(None) & (reviews.c.request_id == row["request_id"])
+        wanted = is_waiting(now) & (reviews.c.trigger == "report") & same
+        for found in connection.execute(select_reviews().where(wanted).order_by(reviews.c.created_at)).mappings():
+            if subject is not None or report_reason(found["detail"]) == report_reason(row["detail"]):
+                detail = joined_detail(found["detail"], row["detail"], MOST_DETAIL)
+                connection.execute(update(reviews).where(reviews.c.id == found["id"]).values(detail=detail))
+                return self._get(connection, reviews.c.id == found["id"], now)
+        return None
 
     def _collected(self, connection: Connection, review: Review) -> bool:
         seen = self._audit.about_in(connection, review.id, since=review.created_at)

@@ -62,7 +62,7 @@ class Review:
         detail: in plain words what the trigger found, or what somebody who reports it has written.
         owner: name of the API key that asked; None where there was none.
         recipe_hash: SHA-256 of the recipe, hexadecimal; None where no recipe gives just this result again.
-        subject: the saved recipe that was reported.
+        subject: the saved recipe that was reported; of the guard's, the protected person.
         released: whether the result is out already, and is only looked at afterwards.
         has_picture: whether there is a picture still.
         due_at: until when somebody should have decided; `expires_at`: when it is too late.

@@ -7,8 +7,11 @@ in.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,6 +43,12 @@ class Secrets:
     def derive(self, purpose: str, length: int = 32) -> bytes:
         """The key for `purpose`, a word of whoever uses it; `length` bytes. The same each time."""
         return HKDF(SHA256(), length, salt=None, info=f"facemix {purpose}".encode()).derive(self._root)
+
+    def names(self, purpose: str) -> Callable[[str], str]:
+        """What gives a text a name that only whoever has the secret can make: its HMAC-SHA256 (RFC 2104) under the key
+        for `purpose`, 64 hexadecimal digits. The same each time."""
+        key = self.derive(f"name {purpose}")
+        return lambda text: hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
     def seal(self, purpose: str, data: bytes, about: bytes = b"") -> bytes:
         """Encrypts and authenticates (AES-256-GCM, a random nonce before it).

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from facemix.errors import SignatureInvalid
 from facemix.governance.secrets import Secrets
 
-MOST_CHARACTERS = 65_536
+MOST_CHARACTERS = 262_144  # a latent of 4,096 numbers, with 64 KiB of credentials
 
 
 class Signatures:
@@ -72,6 +72,8 @@ class Signatures:
             ) from error
         except (ValueError, binascii.Error) as error:
             raise _unreadable() from error
+        if not isinstance(document, dict):
+            raise _unreadable()
         return document
 
     def _covered(self, body: str) -> bytes:

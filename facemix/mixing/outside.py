@@ -20,8 +20,8 @@ class OutsideCheck:
 
     The coarse part is whitened by the prior that was fitted to the codes of real faces: its root mean square is the
     Mahalanobis distance (P. C. Mahalanobis, 1936) over the root of the number of dimensions, about 1 for a face. Detail
-    has no fitted density; training pulls it to N(0, 1), whose root mean square is 1, too. This finds numbers that are no
-    face at all; it cannot tell a made-up latent near a face from that of a photograph.
+    has no fitted density; training pulls it to N(0, 1), whose root mean square is 1, too. This finds numbers that are
+    no face at all; it cannot tell a made-up latent near a face from that of a photograph.
 
     Args:
         coarse_size: how many of the dimensions are coarse; 0 means all.

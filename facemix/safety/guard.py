@@ -38,7 +38,8 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True)
 class Match:
-    """The protected person that a result is nearest to. `distance` is the embedder's, `frame` counts from 0."""
+    """A protected person whom a result resembles. `distance` is the embedder's, `frame` that of the nearest of several
+    results, counted from 0."""
 
     id: str
     distance: float
@@ -121,7 +122,11 @@ class Guard:
             return GuardState(not reason, reason, people, unread)
 
     def match(self, frames: np.ndarray, *, path: bool = False) -> Match | None:
-        """The nearest protected person, if any result is nearer than the distance.
+        """The nearest protected person, if any result is nearer than the distance: the first of `matches`."""
+        return next(iter(self.matches(frames, path=path)), None)
+
+    def matches(self, frames: np.ndarray, *, path: bool = False) -> tuple[Match, ...]:
+        """Every protected person to whom a result is nearer than the distance, the nearest first.
 
         Args:
             frames: (N, S, S, 3) uint8 RGB, aligned results.
@@ -135,16 +140,19 @@ class Guard:
             self._refresh()
             points, owners, embedder = self._points, self._owners, self._embedder
         if not owners or embedder is None or not len(frames):
-            return None
+            return ()
         chosen = np.arange(len(frames))
         if path and len(frames) > PATH_FRAMES:
             chosen = np.unique(np.linspace(0, len(frames) - 1, PATH_FRAMES).round().astype(int))
         squared = squared_distances(embedder.embed(frames[chosen]), points)
-        frame, nearest = np.unravel_index(int(squared.argmin()), squared.shape)
-        distance = float(np.sqrt(squared[frame, nearest]))
-        if distance >= self._distance:
-            return None
-        return Match(owners[int(nearest)], distance, int(chosen[frame]))
+        frame_of = squared.argmin(axis=0)
+        distances = np.sqrt(squared.min(axis=0))
+        found: dict[str, Match] = {}
+        near = np.flatnonzero(distances < self._distance)
+        for point in near[np.argsort(distances[near], kind="stable")]:
+            owner = owners[point]
+            found.setdefault(owner, Match(owner, float(distances[point]), int(chosen[frame_of[point]])))
+        return tuple(found.values())
 
     def _refresh(self) -> None:
         """Takes over what has changed in the gallery since it was looked at; the lock is held."""

@@ -88,8 +88,8 @@ TERMS: tuple[Section, ...] = (
         (
             "This is what the software's makers ask of everybody who uses it. It is no legal advice, and it does "
             "not replace "
-            "what the law or the operator of a server asks. An operator who needs other terms changes them in "
-            "facemix/safety/terms.py and answers for them.",
+            "what the law or the operator of a server asks. An operator who needs other terms writes "
+            "them, and answers for them.",
             "The weights of a model have terms of their own; its page names them.",
         ),
     ),

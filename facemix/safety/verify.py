@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import calendar
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import Literal
 
@@ -73,9 +75,9 @@ class Verdict:
         told = [_of_signature(self)] if self.signed is not None else ["It has no content credentials (C2PA)."]
         told.append(_of_mark(self))
         if self.uses is not None:
-            first, last = (f"{one:%Y-%m-%d %H:%M} UTC" for one in (self.uses.first, self.uses.last))
-            times = f"on {first}" if self.uses.rows == 1 else f"{self.uses.rows} times, from {first} to {last}"
-            told.append(f"The ledger has its recipe {times}.")
+            first, last = (_day(one) for one in (self.uses.first, self.uses.last))
+            days = f"on {first}" if first == last else f"from {first} to {last}"
+            told.append(f"This server made it {f'{self.uses.rows} times, ' if self.uses.rows > 1 else ''}{days}.")
         elif self.recipe_hash is not None:
             told.append("The ledger has no row with its recipe any more.")
         if self.mark is not None or (self.kind == "nothing" and self.looked):
@@ -86,6 +88,11 @@ class Verdict:
                 "everything that can be done to a picture."
             )
         return told
+
+
+def _day(moment: datetime) -> str:
+    moment = moment.astimezone(UTC)
+    return f"{moment.day} {calendar.month_name[moment.month]} {moment.year}"
 
 
 def verify(data: bytes, marker: Marker, known: Callable[[], Sequence[str]], limits: DecodeLimits) -> Verdict:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import metadata
 from typing import Any, Protocol
@@ -48,6 +48,7 @@ def record_of(
     recipe: Recipe,
     parents: Sequence[ParentFace],
     *,
+    name: Callable[[str], str] | None,
     gates: Sequence[Sequence[Reading]] = (),
     checks: Sequence[Reading] = (),
 ) -> dict[str, Any]:
@@ -55,6 +56,7 @@ def record_of(
 
     Args:
         parents: what was used of each, as in the result.
+        name: see `conditioning_record`.
         gates: further readings of each parent's photograph, besides those of its quality; empty for none.
         checks: what was measured of the result.
     """
@@ -63,6 +65,7 @@ def record_of(
     return conditioning_record(
         recipe.model_dump(mode="json"),
         recipe.hash,
+        name=name,
         card=mixer.card,
         versions={**_versions(), "backend": vitals.backend, "device": vitals.device},
         settings={name: getattr(settings, name) for name in SHAPING},

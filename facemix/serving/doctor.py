@@ -20,6 +20,7 @@ from facemix.faces.runners import RunnerChoice
 from facemix.imaging.video import encode_mp4, find_ffmpeg
 from facemix.resources import resource_dir
 from facemix.safety.photo_gate import load_gate
+from facemix.safety.result_statistics import load_statistics
 from facemix.serving.engine import Engine, engine_from_settings
 from facemix.serving.tuning import tune_allocator
 from facemix.settings import Settings
@@ -54,6 +55,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         "face detector": _detector,
         "model": _model,
         "photograph gate": _gate,
+        "result checks": _results,
         "database": _database,
         "likeness guard": _guard,
         "blob store": _blobs,
@@ -178,6 +180,21 @@ def _gate(settings: Settings) -> Finding:
             "fit one with `facemix gate DATA`",
         )
     return Finding("photograph gate", "ok", f"fitted to {gate.fitting.get('photographs', 'some')} photographs")
+
+
+def _results(settings: Settings) -> Finding:
+    unseen = "nothing looks at results after the mix, neither for a face nor for a document's portrait"
+    if not settings.check_results:
+        return Finding("result checks", "note", f"switched off: {unseen}", "unset FACEMIX_CHECK_RESULTS")
+    try:
+        folder = settings.checkpoint or newest_checkpoint(resource_dir("checkpoints"))
+        card = read_card(folder)
+    except ModelError:  # the check of the model has said so
+        return Finding("result checks", "note", "there is no model beside which they could lie", "mend the model first")
+    if load_statistics(folder, card) is None:
+        hint = f"fit them with `facemix fit-checks {folder}`"
+        return Finding("result checks", "note", f"{folder} has none: {unseen}", hint)
+    return Finding("result checks", "ok", "what is no face, or a document's portrait, is withheld")
 
 
 def _faces_among_samples(engine: Engine, runner: RunnerChoice) -> int:

@@ -110,7 +110,7 @@ class Mixer:
         """
         self.engine = engine
         self.gate = gate
-        self._results = results
+        self.results = results
         self._lookers = lookers
         self._max_parents = max_parents
         self._max_steps = max_steps
@@ -202,7 +202,9 @@ class Mixer:
         if len(pictures) > len(specs):
             with bill.stage("compose"):
                 pictures = await self._beside(True, lambda: _composed(pictures, specs))
-        margins = await self._checked_results(pictures, rows, specs, bill)
+        # Of a frame that several pictures were put together to, the first is the mix itself.
+        firsts = np.cumsum([0, *(spec.edits.pictures for spec in specs[:-1])])
+        margins = await self._checked_results(pictures, rows[firsts], bill)
         recipes = tuple(self._recipe(parents, faces, spec) for spec in specs)
         return FramesResult(pictures, recipes, faces, z.numpy(), bill.milliseconds, bill.cost, margins)
 
@@ -257,10 +259,17 @@ class Mixer:
         return served.rows, self._took(Cost(frames_encoded=len(crops), device_seconds=served.device_seconds))
 
     async def sample(self, number: int, *, seed: int = 0, deadline: float | None = None) -> SampleResult:
-        """A face of nobody: draw `number` from the prior under `seed`."""
+        """A face of nobody: draw `number` from the prior under `seed`.
+
+        Raises:
+            ResultWithheld, DocumentStyle: what came out is no face, or could pass for a document's portrait.
+            Busy, DeadlineExceeded, EngineFailed, Stopping: see `Batcher.submit`.
+        """
         bill = _Bill(self._observer)
-        (image,) = await self._decode(self.engine.draw(number, seed=seed)[None].numpy(), deadline, bill)
-        return SampleResult(image, bill.milliseconds, bill.cost)
+        row = self.engine.draw(number, seed=seed)[None].numpy()
+        frames = await self._decode(row, deadline, bill)
+        (margin,) = await self._checked_results(frames, row, bill) or (1.0,)
+        return SampleResult(frames[0], bill.milliseconds, bill.cost, margin)
 
     async def write(self, work: Callable[..., T], *args: object) -> T:
         """Runs `work(*args)`, the making of a file, in a thread of its own, ahead of all photographs."""
@@ -413,17 +422,17 @@ class Mixer:
         mixed = self._edited(self._interpolated(z, recipe.weights, recipe.edits), recipe.edits)
         return edit_notes(self._reader, used, mixed, recipe.attributes)
 
-    async def _checked_results(
-        self, frames: np.ndarray, rows: np.ndarray, specs: Sequence[FrameSpec], bill: _Bill
-    ) -> tuple[float, ...] | None:
-        """The margins of the frames, None where nothing checks them. Raises `ResultWithheld`, `DocumentStyle`."""
-        gate = self._results
+    async def _checked_results(self, frames: np.ndarray, latents: np.ndarray, bill: _Bill) -> tuple[float, ...] | None:
+        """The margins of the frames, None where nothing checks them. Raises `ResultWithheld`, `DocumentStyle`.
+
+        Args:
+            frames, latents: see `ResultGate.margins`.
+        """
+        gate = self.results
         if gate is None:
             return None
-        # Of a frame that several pictures were put together to, the first is the mix itself.
-        firsts = np.cumsum([0, *(spec.edits.pictures for spec in specs[:-1])])
         with bill.stage("check"):
-            return await self._composer.run(lambda: gate.margins(frames, rows[firsts]))
+            return await self._composer.run(lambda: gate.margins(frames, latents))
 
     async def _beside(self, beside: bool, work: Callable[[], T]) -> T:
         """Runs `work` in a thread if it may take milliseconds, which the event loop is not kept waiting for."""

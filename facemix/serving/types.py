@@ -188,11 +188,12 @@ class StripResult:
 
 @dataclass(frozen=True)
 class SampleResult:
-    """image: (S, S, 3) uint8 RGB."""
+    """image: (S, S, 3) uint8 RGB; margin: of the checks, 1 where there are none."""
 
     image: np.ndarray
     stage_ms: dict[str, float] = field(default_factory=dict)
     cost: Cost = Cost()
+    margin: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,8 @@ class ReviewColumns(TypedColumns):
 
     `state`: pending, claimed, approved, rejected, escalated, appealed, expired. `version` rises with every change.
     `released` is 1 where the result was given out already and is only looked at afterwards. `subject` names a saved
-    recipe that was reported. `status_token_hash` guards the page of the person who waits.
+    recipe that was reported, or a protected person whom the guard has found. `status_token_hash` guards the page of
+    the person who waits.
     """
 
     id = Column(String(32), primary_key=True)

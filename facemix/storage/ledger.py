@@ -17,6 +17,9 @@ from facemix.storage.tables import ledger
 
 Outcome = Literal["kept", "held", "refused", "failed"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+# Beginning of the route of what a job gives out besides its own result: no request, and paid for with the job.
+ITEM = "ITEM "
+ASKED = ledger.c.route.not_like(f"{ITEM}%")
 _FAILED = 499  # from here on: the client left before there was an answer, or the fault is the server's
 
 # Most characters of what may come from outside, or grow with what was asked for.
@@ -126,7 +129,8 @@ def bounded(row: LedgerRow) -> LedgerRow:
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerTotal:
-    """Sums over the requests of one model and one key; `refused` counts those with an error code that are not held."""
+    """Sums over the requests and jobs of one model and one key; `refused` counts those with an error code that are not
+    held."""
 
     model_id: str | None
     key_name: str | None
@@ -178,7 +182,7 @@ class Ledger:
                 ),
                 *(func.sum(columns[name]).label(name) for name in _SUMS),
             )
-            .where(*_between(since, until))
+            .where(ASKED, *_between(since, until))
             .group_by(columns.model_id, columns.key_name)
             .order_by(func.sum(columns.device_seconds).desc(), columns.model_id, columns.key_name)
         )
@@ -204,13 +208,13 @@ class Ledger:
         return {name: float(cost) for name, cost in rows}
 
     def count(self, since: datetime | None = None, until: datetime | None = None) -> int:
-        """How many requests.
+        """How many requests and jobs.
 
         Raises:
             StorageUnavailable: the database refused.
         """
         with self._database.reading() as connection:
-            wanted = select(func.count()).select_from(ledger).where(*_between(since, until))
+            wanted = select(func.count()).select_from(ledger).where(ASKED, *_between(since, until))
             return connection.execute(wanted).scalar_one()
 
     def prune(self, older_than: datetime) -> int:

@@ -14,9 +14,9 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from facemix.errors import ConfigError, FacemixError, KeyRequired
+from facemix.errors import ConfigError, FacemixError, KeyRequired, SiteForeign
 from facemix.settings import Settings
-from facemix.web.origins import SESSION_COOKIE, same_origin
+from facemix.web.origins import SESSION_COOKIE, is_foreign, same_origin
 from facemix.web.rates import group_of
 
 if TYPE_CHECKING:
@@ -88,6 +88,9 @@ class AccessMiddleware:
     """Lets requests for work through that have a valid key or come from a browser that is signed in. Stands inside of
     what counts requests, which knows the keys. Pages stay readable.
 
+    Whoever may come in, a page of another site may not start anything through somebody's browser. A valid key makes up
+    for that: no browser sends one by itself.
+
     A cookie counts only in requests that a page of this server has made. The name of who is signed in is left in
     ``scope["state"]["signed_in"]``, for the studio's page too.
 
@@ -107,9 +110,19 @@ class AccessMiddleware:
         self.closed = closed(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not self.closed:
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        refusal: FacemixError | None = await self._shut_out(scope) if self.closed else None
+        if refusal is None and "api_key" not in scope.get("state", {}):
+            refusal = _foreign() if is_foreign(HTTPConnection(scope), self.settings) else None
+        if refusal is None:
+            await self.app(scope, receive, send)
+        else:
+            await self.respond(Request(scope, receive), refusal)(scope, receive, send)
+
+    async def _shut_out(self, scope: Scope) -> KeyRequired | None:
+        """The refusal of whoever has neither a key nor a sign-in, where either is needed."""
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         wanted = is_guarded(scope)
         if (wanted or path == "/") and "api_key" not in scope.setdefault("state", {}):
@@ -117,9 +130,8 @@ class AccessMiddleware:
             if name is not None:
                 scope["state"]["signed_in"] = name
             elif wanted:
-                await self.respond(Request(scope, receive), _key_required())(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+                return _key_required()
+        return None
 
     async def _signed_in(self, scope: Scope) -> str | None:
         connection = HTTPConnection(scope)
@@ -150,6 +162,13 @@ def _is_picture(path: str, method: str) -> bool:
     """The picture that the page behind a link shows."""
     parts = path.split("/")
     return method in ("GET", "HEAD") and parts[:4] == ["", "api", "v1", "recipes"] and parts[5:] == ["picture"]
+
+
+def _foreign() -> SiteForeign:
+    return SiteForeign(
+        "a page of another site has sent this",
+        hint="use the pages of this server; behind a proxy set FACEMIX_PUBLIC_URL to the address that browsers see",
+    )
 
 
 def _key_required() -> KeyRequired:

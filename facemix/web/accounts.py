@@ -18,8 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from facemix.errors import StorageUnavailable
 from facemix.serving.meter import metered
 from facemix.settings import Settings
-from facemix.web.job_work import Ended
-from facemix.web.ledger_rows import job_row, request_row
+from facemix.web.job_work import Ended, GivenItem
+from facemix.web.ledger_rows import item_row, job_row, request_row
 from facemix.web.rates import Sender
 from facemix.web.routes import CLIENT_LEFT, PROBES
 from facemix.web.threads import Threads
@@ -42,12 +42,13 @@ SPOOL = "spool"
 
 log = logging.getLogger("facemix.web")
 _NOT_KNOWN = object()
+_NOT_COUNTED = ("/console/", "/static/")  # what is done in the console has the audit log
 
 
 class LedgerMiddleware:
-    """Writes a row for every request to the interface, and for every form of the page. A row holds no address, no
-    file name and no image; see `docs/storage.md`. It is written before the last part of the answer is sent, so that
-    nobody has an answer of which the ledger knows nothing.
+    """Writes a row for every request to the interface, and for every form of the pages but the console's. A row
+    holds no address, no file name and no image; see `docs/storage.md`. It is written before the last part of the answer
+    is sent, so that nobody has an answer of which the ledger knows nothing.
 
     Args:
         add: takes a row at once; it must neither wait nor raise.
@@ -101,7 +102,9 @@ def _sender(key: Key) -> Sender:
 
 def _is_counted(scope: Scope) -> bool:
     path = scope["path"].removeprefix(scope.get("root_path", ""))
-    return (path.startswith("/api/") or (path == "/" and scope["method"] == "POST")) and path not in PROBES
+    if scope["method"] == "POST":
+        return not f"{path}/".startswith(_NOT_COUNTED)
+    return path.startswith("/api/") and path not in PROBES
 
 
 class Accounts:
@@ -145,7 +148,7 @@ class Accounts:
         # Threads of their own: a database that hangs must not hold those that files and pages are read in.
         self._look_ups = Threads(LOOK_UPS_AT_ONCE)
         self._closed = threading.Event()
-        self._refused = False
+        self._refused: type[Exception] | None = None
         self._looking: threading.Thread | None = None
 
     @classmethod
@@ -186,6 +189,12 @@ class Accounts:
     def add_job(self, ended: Ended) -> None:
         """Queues a row for a job that has ended; the request that started it has one of its own."""
         self.add(job_row(ended))
+
+    def add_item(self, item: GivenItem) -> None:
+        """Queues a row for one of several results that a job gives out. It has no price and nobody hears of it: what it
+        took is in the row of the job."""
+        if self._writer is not None:
+            self._writer.add(item_row(item))
 
     async def check_budget(self, sender: Sender | None) -> None:
         """Before any work for a request, whether it may still be paid.
@@ -266,9 +275,10 @@ class Accounts:
             self.budgets.currency = self._table.currency
             if self.budgets.wanted:
                 self.budgets.refresh()
-        except StorageUnavailable as error:
-            if not self._refused:
-                log.warning("prices and budgets are as they were read last: %s", error)
-            self._refused = True
+        except Exception as error:  # what cannot be read now may be readable at the next look
+            if self._refused is not type(error):  # not every two seconds
+                known = isinstance(error, StorageUnavailable)
+                log.warning("prices and budgets are as they were read last: %s", error, exc_info=not known)
+            self._refused = type(error)
         else:
-            self._refused = False
+            self._refused = None

@@ -194,7 +194,8 @@ async def make_film(state: ServerState, mixer: MixerLike, film: Film, progress: 
     check_model(film.model, mixer.model, where=None)
     parents: tuple[ParentFace, ...] = ()
     loop = asyncio.get_running_loop()
-    progress.model = str(mixer.model)
+    progress.model, progress.weights = str(mixer.model), mixer.model.weights
+    progress.recipe_hash = film.recipe.hash
 
     async def draw(specs: tuple[FrameSpec, ...]) -> np.ndarray:
         made = await patiently(state, mixer, film.parents, specs)
@@ -203,13 +204,31 @@ async def make_film(state: ServerState, mixer: MixerLike, film: Film, progress: 
         parents = made.parents
         # The lot was drawn over the stops.
         await state.release.judged(
-            whose, made.frames, film.recipe, parents, made.margins, whole=film.whole, path=True, by_lot=False
+            whose,
+            made.frames,
+            film.recipe,
+            parents,
+            made.margins,
+            whole=film.whole,
+            path=True,
+            by_lot=False,
+            hashes=[one.hash for one in made.recipes],
         )
         return await mixer.write(state.release.mark, made.frames, film.recipe)
 
+    given_up = False
+    under_way: asyncio.Task[np.ndarray] | None = None
+
+    async def chunk(specs: tuple[FrameSpec, ...]) -> np.ndarray:
+        nonlocal under_way
+        if given_up:  # by the time that the thread has asked for it
+            raise asyncio.CancelledError
+        under_way = asyncio.ensure_future(draw(specs))
+        return await under_way
+
     def drawn() -> Iterator[np.ndarray]:
         for first in range(0, len(film.specs), CHUNK):
-            yield from asyncio.run_coroutine_threadsafe(draw(film.specs[first : first + CHUNK]), loop).result()
+            yield from asyncio.run_coroutine_threadsafe(chunk(film.specs[first : first + CHUNK]), loop).result()
 
     def write() -> bytes:
         return encode_animation(
@@ -223,6 +242,12 @@ async def make_film(state: ServerState, mixer: MixerLike, film: Film, progress: 
             stop=progress.stop,
         )
 
-    data = await to_thread.run_sync(write, abandon_on_cancel=True)
+    try:
+        data = await to_thread.run_sync(write, abandon_on_cancel=True)
+    finally:
+        # The thread hears of no cancellation: the chunk under way would be drawn to its end, and another be asked for.
+        given_up = True
+        if under_way is not None:
+            under_way.cancel()
     data = await mixer.write(state.release.signed, data, film.media_type, film.recipe, parents)
     return Result(data, film.media_type, f"facemix{ANIMATION_TYPES[film.media_type]}")

@@ -50,8 +50,10 @@ async def batches(request: Request) -> Response:
 
     async def work(mixer: MixerLike, wanted: BatchInput, deadline: float) -> Response:
         owner, whose = owner_of(request), about(request, mixer.model)
+        sender = getattr(request.state, "sender", None)
 
         async def make(progress: Progress) -> Result:
+            await state.check_budget(sender)  # what was spent while it waited counts, too
             async with state.lease(mixer.model) as live:
                 return await make_batch(state, live, wanted.items, replace(whose, model=live.model), progress)
 

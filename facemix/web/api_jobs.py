@@ -51,7 +51,10 @@ async def animations(request: Request) -> Response:
         charge(request, mixer, cost)
         whose = about(request, film.model)  # the request itself would keep its photos for as long as the job waits
 
+        sender = getattr(request.state, "sender", None)
+
         async def make(progress: Progress) -> Result:
+            await state.check_budget(sender)  # what was spent while it waited counts, too
             async with state.lease(film.model) as live:
                 return await make_film(state, live, film, progress, whose)
 

@@ -8,7 +8,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from facemix.errors import LatentRefused, SignatureInvalid
+from facemix.errors import LatentRefused, RequestInvalid, SignatureInvalid
 from facemix.serving.replay import check_model
 from facemix.web import openapi
 from facemix.web.answers import json_answer, read_json
@@ -72,10 +72,16 @@ async def import_latent(request: Request) -> Response:
     body = await read_json(request, ImportBody)
     try:
         read = await to_thread.run_sync(files.read, body.latent, owner)
-    except (SignatureInvalid, LatentRefused) as refusal:
+    except RequestInvalid as refusal:
         raise refusal.at("latent") from None
     async with state.lease(read.model) as mixer:
         check_model(read.model, mixer.model, where="latent")
+        if len(read.z) != mixer.latent_size:
+            raise LatentRefused(
+                f"the latent has {len(read.z)} numbers; those of {mixer.model} have {mixer.latent_size}",
+                hint="send it exactly as it was given out",
+                where="latent",
+            )
         mixer.check_outside(read.z, where="latent")
     kept = await state.stores.faces.put(read.z, read.parent, read.model, owner=owner, credentials=read.credentials)
     return json_answer(described(kept, state), {"Cache-Control": "no-store"}, status=201)

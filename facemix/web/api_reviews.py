@@ -15,6 +15,7 @@ from facemix.web import openapi
 from facemix.web.answers import json_answer, read_json
 from facemix.web.governed import Governed
 from facemix.web.held import described, held_page_of, reviews_of, status_of
+from facemix.web.middleware import is_head
 from facemix.web.reporting import report
 from facemix.web.schemas_reviews import AppealBody, ReportBody, ReportResponse, ReviewStatusResponse
 
@@ -59,7 +60,7 @@ async def review_status(request: Request, token: str) -> Response:
 )
 async def review_picture(request: Request, token: str) -> Response:
     reviews = reviews_of(request)
-    found = await Governed.of(request).run(partial(reviews.collect, token))
+    found = await Governed.of(request).run(partial(reviews.collect, token, fetched=not is_head(request.scope)))
     disposition = f'attachment; filename="{file_name(found.media_type)}"'
     return Response(
         found.content, media_type=found.media_type, headers={"Content-Disposition": disposition, **_NO_STORE}

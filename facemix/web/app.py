@@ -120,10 +120,22 @@ def create_app(
     """
     metrics = Metrics()
     tracing = open_tracing(settings.otlp_endpoint)
-    account = {} if accounts is None else {"account": accounts.add_job}
-    state = ServerState(
-        settings, mixer_factory, metrics, stores, fleet=fleet, release=_release(settings, governed), **account
-    )
+    release, name = _release(settings, governed), None if governed is None else governed.secrets.names("record")
+    if accounts is None:
+        state = ServerState(settings, mixer_factory, metrics, stores, fleet=fleet, release=release, name=name)
+    else:
+        state = ServerState(
+            settings,
+            mixer_factory,
+            metrics,
+            stores,
+            accounts.add_job,
+            fleet,
+            release,
+            account_item=accounts.add_item,
+            afford=accounts.check_budget,
+            name=name,
+        )
     buffered = Buffered(settings.max_buffered_bytes)
     controls = None if governed is None else governed.controls
     reviews = None if governed is None else governed.reviews

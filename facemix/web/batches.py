@@ -22,8 +22,10 @@ from facemix.serving.types import MixResult
 from facemix.settings import Settings
 from facemix.web.archives import Archive
 from facemix.web.inputs import MixInput, Wanted, mix_from_body
+from facemix.web.job_work import GivenItem
 from facemix.web.jobs import Progress, Result
 from facemix.web.judging import About
+from facemix.web.leaving import kept_record
 from facemix.web.mixes import frames_of_mix, mix_resolved
 from facemix.web.parents import Resolver
 from facemix.web.problems import internal_error
@@ -122,14 +124,15 @@ async def make_batch(
     Raises:
         Stopping: the server takes nothing new.
     """
-    progress.model = str(mixer.model)
+    progress.model, progress.weights = str(mixer.model), mixer.model.weights
     packed = BytesIO()
-    entries = []
+    entries, given = [], []
     with zipfile.ZipFile(packed, "w") as made:
         for item in items:
             try:
-                entry, data = await _one(state, mixer, item, whose, progress)
+                entry, data, one = await _one(state, mixer, item, whose, progress)
                 await to_thread.run_sync(_pack, made, entry["file"], data)
+                given.append(one)
             except Stopping:
                 raise
             except FacemixError as error:
@@ -142,13 +145,16 @@ async def make_batch(
         document = batch.manifest(mixer.model, entries)
         _pack(made, batch.MANIFEST, json.dumps(document, indent=1).encode())
     failed = document["failed"]
+    for one in given:  # nobody is to have a mix of which the ledger knows nothing
+        state.account_item(one)
     notes = (f"{failed} of {len(items)} failed; {batch.MANIFEST} says why.",) if failed else ()
     return Result(packed.getvalue(), "application/zip", "facemix-batch.zip", notes)
 
 
 async def _one(
     state: ServerState, mixer: MixerLike, item: Item, whose: About, progress: Progress
-) -> tuple[dict[str, Any], bytes]:
+) -> tuple[dict[str, Any], bytes, GivenItem]:
+    """What the manifest says of it, its file, and what the ledger is to know."""
     wanted = await to_thread.run_sync(item.read)
     stores = state.stores
 
@@ -163,7 +169,11 @@ async def _one(
     data = await mixer.write(picture, result.image, wanted.image_format, result.recipe, result.parents)
     file = batch.result_name(item.number, item.name, MEDIA_TYPES[wanted.image_format][0])
     digest = hashlib.sha256(data).hexdigest()
-    return batch.made(item.number, item.name, file, digest, result.recipe, result.notes), data
+    record = kept_record(state, mixer, result.recipe, result.parents, result.margin)
+    given = GivenItem(
+        whose.request_id, "batch", whose.owner, result.recipe.model, result.recipe.hash, whose.consent, record
+    )
+    return batch.made(item.number, item.name, file, digest, result.recipe, result.notes), data, given
 
 
 def _given(wanted: MixInput) -> MixInput:

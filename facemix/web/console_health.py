@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -13,13 +12,19 @@ from starlette.responses import HTMLResponse, Response
 import facemix
 from facemix.errors import FacemixError
 from facemix.governance.controls import KillSwitch
-from facemix.settings import MEBIBYTE
+from facemix.settings import MEBIBYTE, Settings
 from facemix.web.access import closed, is_loopback
-from facemix.web.console import console_page, signed_in
+from facemix.web.console import console_page, redirected, signed_in
+from facemix.web.console_safety import (
+    Looked,
+    Row,
+    guard_rows,
+    guard_state,
+    results_row,
+    safety_warnings,
+)
 from facemix.web.governed import Governed
 from facemix.web.state import ServerState
-
-Row = tuple[str, str, str]  # name, value, and "live", "warn" or "bad" for one that is to be seen from afar
 
 router = APIRouter(prefix="/console", include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -27,11 +32,15 @@ router = APIRouter(prefix="/console", include_in_schema=False, default_response_
 @router.get("")
 async def health(request: Request) -> Response:
     """The model, the queue, the caches, the stores, who may come in, and what an operator has to know."""
-    session, governed, state = await signed_in(request), Governed.of(request), ServerState.of(request)
+    session, governed, state = await signed_in(request, "reviewer"), Governed.of(request), ServerState.of(request)
+    if session.role == "reviewer":
+        return redirected(request, "/console/review")
     figures = _figures(request)
     stored, kill, counts = await governed.run(partial(_look, governed))
+    guard = await guard_state(governed, counts["protected"])
     sections = [
         ("Generation", [*_model(state), *_queue(figures)]),
+        ("Results", [results_row(state), *_marks(governed.settings), *guard_rows(counts["protected"], guard)]),
         ("Stores", [*stored, *_ledger(figures), *_caches(figures)]),
         ("Access", _access(governed, counts)),
     ]
@@ -40,7 +49,7 @@ async def health(request: Request) -> Response:
         session,
         "health",
         kill=kill,
-        warnings=_warnings(governed, counts),
+        warnings=_warnings(governed, state, counts, guard),
         sections=sections,
         metrics=governed.settings.metrics,
         at=datetime.now(UTC),
@@ -56,6 +65,7 @@ def _look(governed: Governed) -> tuple[list[Row], KillSwitch, dict[str, int]]:
         stored = [("database", error.message, "bad")]
     people, keys = governed.operators, governed.keys
     counts = {"keys": keys.count(), "people": people.count(), "reviewers": people.count("reviewer")}
+    counts["protected"] = 0 if governed.gallery is None else len(governed.gallery.ids())
     return stored, governed.controls.kill_switch(), counts
 
 
@@ -95,6 +105,15 @@ def _gate(state: ServerState, fitted: bool) -> tuple[str, str]:
     return ("refuses what is no photograph of a face", "") if fitted else ("the model has none", "warn")
 
 
+def _marks(settings: Settings) -> list[Row]:
+    chosen = (
+        ("label", settings.label, "written into results"),
+        ("mark", settings.mark, "put into results, invisibly"),
+        ("content credentials", settings.credentials, "results are signed"),
+    )
+    return [(name, said if on else "switched off", "" if on else "warn") for name, on, said in chosen]
+
+
 def _queue(figures: dict[str, Any]) -> list[Row]:
     inside, limit = figures.get("facemix_admitted_frames"), figures.get("facemix_admitted_limit_frames")
     waiting, connections = figures.get("facemix_queue_frames"), figures.get("facemix_connections")
@@ -109,12 +128,15 @@ def _queue(figures: dict[str, Any]) -> list[Row]:
 
 
 def _ledger(figures: dict[str, Any]) -> list[Row]:
-    waiting, lost = figures.get("facemix_ledger_waiting_rows"), figures.get("facemix_ledger_lost_rows")
+    waiting, lost = figures.get("facemix_ledger_waiting_rows"), figures.get("facemix_ledger_lost_rows") or 0
+    unspooled = figures.get("facemix_ledger_unspooled_rows") or 0
     if waiting is None:
         return [("ledger", "switched off", "warn")]
-    if lost:
-        return [("ledger", f"{lost:.0f} rows could not be written", "bad")]
-    return [("ledger", "written" if not waiting else f"{waiting:.0f} rows wait to be written", "live")]
+    return [
+        ("ledger", "written" if not waiting else f"{waiting:.0f} rows wait to be written", "live"),
+        ("ledger rows lost", f"{lost:.0f}", "bad" if lost else ""),
+        ("ledger rows that were in memory alone", f"{unspooled:.0f}", "warn" if unspooled else ""),
+    ]
 
 
 def _caches(figures: dict[str, Any]) -> list[Row]:
@@ -132,23 +154,19 @@ def _access(governed: Governed, counts: dict[str, int]) -> list[Row]:
         ),
         ("valid keys", str(counts["keys"]), ""),
         ("people who may sign in", f"{counts['people']}, of them {counts['reviewers']} may review", ""),
-        ("likeness guard", *(("embedder installed", "") if has_embedder() else ("embedder not installed", "warn"))),
     ]
 
 
-def has_embedder() -> bool:
-    """Whether the optional extra is there by which faces are compared."""
-    return all(importlib.util.find_spec(name) is not None for name in ("dlib", "face_recognition_models"))
-
-
-def _warnings(governed: Governed, counts: dict[str, int]) -> list[str]:
+def _warnings(governed: Governed, state: ServerState, counts: dict[str, int], guard: Looked) -> list[str]:
     settings, found = governed.settings, []
     if not counts["reviewers"]:
-        found.append("nobody may review: what is held expires, and is not given out")
+        found.append(
+            "nobody may review: results of low margin are given out unseen; what resembles a protected person still "
+            "waits, and expires"
+        )
     if not closed(settings) and (not is_loopback(settings.host) or settings.public_url or settings.trusted_proxies):
         found.append("whoever reaches this server may mix; FACEMIX_ACCESS=keys asks for a key or a sign-in")
-    if not has_embedder():
-        found.append("results are not compared with protected people: pip install 'facemix[identity]' and restart")
+    found += safety_warnings(state, guard)
     if not settings.ledger:
         found.append("no ledger is kept: budgets cannot be enforced, and nothing says what was done")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from facemix.errors import FacemixError, NotFound, RecordMissing, RequestInvalid, RoleMissing, VersionConflict
-from facemix.governance.reasons import MOST_TEXT, REASONS, Reason, reasons_for
-from facemix.governance.review_states import OPEN, STATES, TRIGGER_WORDS, Review, State
+from facemix.governance.reasons import MOST_TEXT, REASONS, Kind, Reason, reasons_for
+from facemix.governance.review_states import OPEN, STATES, TRIGGER_WORDS, Review, State, Trigger
 from facemix.web.console import checked_form, console_page, redirected, signed_in
 from facemix.web.governed import Governed
 from facemix.web.held import reviews_of
@@ -29,19 +30,27 @@ WAITING = "waiting"
 FILTERS: dict[str, tuple[State, ...]] = {WAITING: OPEN} | {state: (state,) for state in STATES}
 _NO_STORE = {"Cache-Control": "no-store"}
 _HISTORY = {
-    "review.hold": "came in",
     "review.look": "looked at the picture",
     "review.claim": "claimed it",
     "review.release": "gave it back",
     "review.approve": "approved it",
     "review.reject": "rejected it",
     "review.escalate": "left it to an operator",
-    "review.appeal": "was appealed by whoever waits",
-    "review.collect": "was fetched by whoever waits",
-    "review.delete_picture": "the picture was deleted, its time being up",
-    "review.expire": "expired, and was deleted",
     "recipe.take_down": "took the reported face down",
 }
+_BY_ITSELF = {  # what nobody at the console did
+    "review.hold": "It was held",
+    "review.appeal": "Whoever waits appealed",
+    "review.collect": "Whoever waits fetched it",
+    "review.delete_picture": "The picture was deleted, its time being up",
+    "review.expire": "It expired, and was deleted",
+    "recipe.take_down": "The reported face was taken down",
+}
+_CAME_IN: dict[Trigger, str] = {"report": "It was reported", "sample": "It was drawn by lot"}
+_TITLES: dict[Any, str] = {"approve": "Approve", "reject": "Reject", "escalate": "Leave it to an operator"}
+_TITLES_OF_A_REPORT: dict[Any, str] = _TITLES | {"approve": "Leave it up", "reject": "Take it down"}
+_PERSON = re.compile(r"protected person ([A-Za-z0-9_-]{16})(?![A-Za-z0-9_-])")
+_DISTANCE = re.compile(r"distance of ([0-9.]*[0-9])")
 
 router = APIRouter(prefix="/console", include_in_schema=False)
 
@@ -110,6 +119,7 @@ async def picture(request: Request, identity: str) -> Response:
     review = await governed.run(partial(reviews.get, identity))
     if review.trigger == "report" and review.subject is not None:
         content = await ServerState.of(request).stores.saved.picture(review.subject)
+        await governed.run(partial(reviews.look, identity, actor=session.operator))
         return Response(content, media_type="image/png", headers=_NO_STORE)
     found = await governed.run(partial(reviews.picture, identity, actor=session.operator))
     return Response(found.content, media_type=found.media_type, headers=_NO_STORE)
@@ -162,11 +172,14 @@ async def _item(
 ) -> Response:
     reviews, governed, now = reviews_of(request), Governed.of(request), datetime.now(UTC)
 
-    def look() -> tuple[Review, list[AuditRow]]:
+    def look() -> tuple[Review, list[AuditRow], str, bool]:
         review = reviews.get(identity, now=now)
-        return review, governed.audit.about(review.id, since=review.created_at)
+        own = review.appeal is not None and review.decided_by == session.operator
+        others = own and governed.operators.count("reviewer") > 1
+        rows = governed.audit.about(review.id, since=review.created_at)
+        return review, rows, _nearest(governed, review), others
 
-    review, rows = await governed.run(look)
+    review, rows, nearest, for_others = await governed.run(look)
     given = fields or {}
     senior = session.role == "operator"
     return console_page(
@@ -179,12 +192,16 @@ async def _item(
         overdue=review.overdue(now),
         words=TRIGGER_WORDS[review.trigger],
         shown=await _is_shown(request, review),
-        history=[(row, _HISTORY.get(row.action, row.action), _sentence(row)) for row in rows],
+        nearest=nearest,
+        for_others=for_others,
+        history=[(row, *_event(row, review), _sentence(row)) for row in rows],
         reason=_named(review.reason),
         forms=[
-            (action, title, reasons_for(action))
-            for action, title in (("approve", "Approve"), ("reject", "Reject"), ("escalate", "Leave it to an operator"))
-            if review.may(action) and (review.state != "escalated" or senior)
+            (action, title, _reasons(action, review))
+            for action, title in (_TITLES_OF_A_REPORT if review.trigger == "report" else _TITLES).items()
+            if review.may(action)
+            and (review.state != "escalated" or senior)
+            and (action == "escalate" or not for_others)
         ],
         mine=review.claimed_by in (None, session.operator) or senior or review.state != "claimed",
         senior=senior,
@@ -202,6 +219,34 @@ async def _is_shown(request: Request, review: Review) -> bool:
     except RecordMissing:
         return False
     return True
+
+
+def _reasons(action: Kind, review: Review) -> tuple[Reason, ...]:
+    """Those of the list that fit: with what was reported nobody has compared it."""
+    found = reasons_for(action)
+    return tuple(one for one in found if one.key != "no_match") if review.trigger == "report" else found
+
+
+def _nearest(governed: Governed, review: Review) -> str:
+    """Whom the guard found, by the operator's own words; empty where it was not the guard, or they are removed."""
+    if review.trigger != "guard" or governed.gallery is None:
+        return ""
+    labels = {one.id: one.label for one in governed.gallery.list()}
+    found = [labels[id] for id in _PERSON.findall(review.detail) if id in labels]
+    distance = _DISTANCE.search(review.detail)
+    if not found or distance is None:
+        return ""
+    return f"Nearest: {', '.join(found)}; distance {distance[1]}, held below {governed.settings.guard_distance:g}"
+
+
+def _event(row: AuditRow, review: Review) -> tuple[str, str]:
+    """Who did something, empty for what nobody at the console did, and what it was."""
+    from facemix.governance.review import ITSELF
+
+    if row.actor != ITSELF or row.action not in _BY_ITSELF:
+        return row.actor, _HISTORY.get(row.action, row.action)
+    came_in = _CAME_IN.get(review.trigger) if row.action == "review.hold" else None
+    return "", came_in or _BY_ITSELF[row.action]
 
 
 def _named(key: str | None) -> Reason | None:

@@ -84,7 +84,8 @@ def answer_of(
 ) -> ExplainResponse:
     """The answer, pictures and all. Takes some ten milliseconds, so it belongs into a thread."""
     text = told(found)
-    release = ServerState.of(request).release
+    state = ServerState.of(request)
+    release = state.release
     found = replace(found, image=release.mark(found.image, found.recipe))
     titles = _titles(mixer)
 
@@ -111,7 +112,8 @@ def answer_of(
         edits_left_out=text["edits_left_out"],
         closeness=None if text["closeness"] is None else _closeness(text["closeness"], training, training_picture),
         # What the ledger gets, where there is one.
-        record=getattr(request.state, "record", None) or record_of(mixer, settings, found.recipe, found.parents),
+        record=getattr(request.state, "record", None)
+        or record_of(mixer, settings, found.recipe, found.parents, name=state.name),
     )
 
 

@@ -26,6 +26,7 @@ from facemix.web.accounts import Accounts
 from facemix.web.app import respond
 from facemix.web.governed import Governed
 from facemix.web.limits import Buffered
+from facemix.web.middleware import is_head
 from facemix.web.problems import request_id
 from facemix.web.schemas import Health
 from facemix.web.stack import surround
@@ -184,6 +185,8 @@ async def answer_of(app: ASGIApp, scope: dict[str, Any], body: bytes) -> Answer:
 def _carried(scope: Scope, identity: str) -> dict[str, Any]:
     headers = [(name, value) for name, value in scope["headers"] if name not in _OURS]
     carried: dict[str, Any] = {name: scope[name] for name in _CARRIED if name in scope}
+    if is_head(scope):
+        carried["method"] = "HEAD"  # some answers are changed by being fetched
     carried["headers"] = [*headers, (b"x-request-id", identity.encode())]
     for name in ("client", "server"):
         carried[name] = None if scope.get(name) is None else tuple(scope[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -41,6 +42,7 @@ class Governed:
     marker: Any = None
     prices: Any = None
     budgets: Any = None
+    guard_look: asyncio.Task[Any] | None = None  # of the console, which asks what the guard can do
 
     def __init__(
         self,

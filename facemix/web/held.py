@@ -42,6 +42,7 @@ _NEXT_OF_A_REPORT: dict[State, str] = _NEXT | {
     "expired": "Nobody decided in time. If it is still there, report it again.",
 }
 _FETCH = "The result can be fetched until it expires, and for ten minutes after it was first fetched."
+_GRANTED = "Your appeal was right. The picture was deleted before; make the same mix again, and it is given out."
 _TAKEN_DOWN = "Somebody looked at it, agreed with you, and took it down."
 
 
@@ -103,6 +104,8 @@ def described(request: Request, review: Review, token: str, *, now: datetime | N
 
 
 def _next(review: Review) -> str:
+    if review.state == "approved" and review.appeal is not None:
+        return _GRANTED
     if review.trigger != "report":
         return _NEXT[review.state]
     gone = review.state == "rejected" and review.subject is not None and not review.standing

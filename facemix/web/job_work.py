@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from facemix.errors import FacemixError
+from facemix.mixing.recipe import ModelIdentity
 from facemix.serving.meter import Meter
 from facemix.serving.types import Cost
 from facemix.web.job_notes import Job
@@ -28,7 +29,8 @@ class Progress:
     """What a piece of work tells of itself. Used on the event loop.
 
     Attributes:
-        model: which model works on it.
+        model, weights: which model works on it, and the SHA-256 of its weights.
+        recipe_hash: of the recipe that its file is marked and signed with; None where it has none.
         cost: what it has taken of the device so far; told even if it fails.
         meter: what it has taken of the processors.
     """
@@ -38,6 +40,8 @@ class Progress:
         self.stopped = False
         self.done = 0
         self.model: str | None = None
+        self.weights: str | None = None
+        self.recipe_hash: str | None = None
         self.cost = Cost()
         self.meter = Meter()
 
@@ -68,9 +72,33 @@ class Ended:
     milliseconds: float
     bytes_out: int
     cpu_seconds: float = 0.0
+    weights: str | None = None
+    recipe_hash: str | None = None
+
+
+@dataclass(frozen=True)
+class GivenItem:
+    """One of several results that a job gives out together.
+
+    Attributes:
+        request_id: of the request that started the job.
+        kind: of the job.
+        recipe_hash: by which the item is marked and signed.
+        consent: version of the terms that was stated with the request, None where none was.
+        record: the conditioning record, None where none is kept.
+    """
+
+    request_id: str
+    kind: str
+    owner: str | None
+    model: ModelIdentity
+    recipe_hash: str
+    consent: str | None = None
+    record: dict[str, Any] | None = None
 
 
 Account = Callable[[Ended], None]
+AccountItem = Callable[[GivenItem], None]
 
 
 @dataclass
@@ -123,4 +151,6 @@ class Entry:
             milliseconds=milliseconds,
             bytes_out=0 if made is None else len(made.data),
             cpu_seconds=self.progress.meter.cpu_seconds,
+            weights=self.progress.weights,
+            recipe_hash=self.progress.recipe_hash,
         )

@@ -10,15 +10,16 @@ import hashlib
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from facemix.errors import FacemixError, Held, ResultWithheld, StorageUnavailable
+from facemix.errors import FacemixError, Held, StorageUnavailable
 from facemix.mixing.recipe import ModelIdentity
 from facemix.settings import Settings
+from facemix.web.rejections import Rejections, withheld
 from facemix.web.threads import Threads
 
 if TYPE_CHECKING:
@@ -50,11 +51,13 @@ class About:
         request_id: as in the answer's header, or a job's.
         owner: name of the API key, None without one.
         model: which model made it.
+        consent: version of the terms that was stated with the request, None where none was.
     """
 
     request_id: str
     owner: str | None
     model: ModelIdentity
+    consent: str | None = None
 
 
 class Judge(Protocol):
@@ -70,6 +73,7 @@ class Judge(Protocol):
         *,
         path: bool = False,
         by_lot: bool = True,
+        hashes: Collection[str] = (),
     ) -> None:
         """Returns if the frames may be given out.
 
@@ -80,11 +84,21 @@ class Judge(Protocol):
             write: makes the file of a frame as it would be given out; called in a thread.
             path: they go evenly from one face to another.
             by_lot: whether they may be drawn for the random share; what is part of a larger result was, with that.
+            hashes: of the single recipes, where they are not `whole`: none of these may have been rejected either.
 
         Raises:
             Held: a person looks at it first.
             ResultWithheld: a reviewer has rejected just this before.
             Busy, StorageFull, StorageUnavailable: it would have to be held, and cannot be; or nobody can tell.
+        """
+        ...
+
+    async def check_rejected(self, hashes: Collection[str]) -> None:
+        """Returns if no recipe of these hashes was rejected, for what was let out before and is given out again.
+
+        Raises:
+            ResultWithheld: a reviewer has rejected one of them.
+            StorageUnavailable: nobody can tell.
         """
         ...
 
@@ -106,7 +120,11 @@ class LetAll:
         *,
         path: bool = False,
         by_lot: bool = True,
+        hashes: Collection[str] = (),
     ) -> None:
+        return None
+
+    async def check_rejected(self, hashes: Collection[str]) -> None:
         return None
 
     async def era(self) -> object:
@@ -138,6 +156,7 @@ class Reviewed:
         self._draw = draw
         # Apart: a queue that hangs must not hold up the looks at other results.
         self._looking, self._asking = Threads(CALLS_AT_ONCE), Threads(CALLS_AT_ONCE)
+        self._rejections = Rejections(reviews, clock=clock)
         self._reviewers = _Lately(lambda: operators.count("reviewer"), 0, self._asking, clock)
         self._protected = None if gallery is None else _Lately(gallery.ids, frozenset[str](), self._asking, clock)
 
@@ -151,12 +170,15 @@ class Reviewed:
         *,
         path: bool = False,
         by_lot: bool = True,
+        hashes: Collection[str] = (),
     ) -> None:
-        if self._guard is not None:
-            match = await self._looking.run(lambda: self._matched(frames, path))
-            if match is not None:
-                frame, detail = match
-                await self._hold(about, "guard", detail, whole, frames[frame], write)
+        await self._rejections.check({whole, *hashes})
+        guard = self._guard
+        if guard is not None:
+            # Each is decided on apart: who approves a likeness to one person has not seen the others.
+            for match in await self._looking.run(lambda: guard.matches(frames, path=path)):
+                detail = f"at a distance of {match.distance:.3f} from protected person {match.id}"
+                await self._hold(about, "guard", detail, whole, frames[match.frame], write, subject=match.id)
         margin, lowest = min(zip(margins, range(len(frames)), strict=True))
         doubted = margin < LOW_MARGIN
         chosen = by_lot and not doubted and self._share > 0 and self._draw() < self._share
@@ -166,6 +188,9 @@ class Reviewed:
         elif chosen:
             await self._offer(about, whole, frames[len(frames) // 2], write)
 
+    async def check_rejected(self, hashes: Collection[str]) -> None:
+        await self._rejections.check(hashes)
+
     async def era(self) -> object:
         if self._protected is None:
             return None
@@ -174,35 +199,33 @@ class Reviewed:
         except StorageUnavailable:
             return self._protected.last
 
-    def _matched(self, frames: np.ndarray, path: bool) -> tuple[int, str] | None:
-        assert self._guard is not None  # asked before
-        match = self._guard.match(frames, path=path)
-        if match is None:
-            return None
-        return match.frame, f"at a distance of {match.distance:.3f} from protected person {match.id}"
-
     async def _hold(
-        self, about: About, trigger: Trigger, detail: str, whole: str, frame: np.ndarray, write: Write
+        self,
+        about: About,
+        trigger: Trigger,
+        detail: str,
+        whole: str,
+        frame: np.ndarray,
+        write: Write,
+        *,
+        subject: str | None = None,
     ) -> None:
         """Returns if a reviewer has approved just this before; else raises `Held`, or `ResultWithheld`."""
-        decided = await self._asking.run(lambda: self._decided(whole, trigger))
+        decided = await self._asking.run(lambda: self._decided(whole, trigger, subject))
         if decided == "approved":
             return
         if decided == "rejected":
-            raise ResultWithheld(
-                "a person has looked at this result before and decided that it is not given out",
-                hint="mix other faces, or in other shares; whoever was told so first may appeal",
-            )
-        review, token = await self._put(about, trigger, detail, whole, frame, write, released=False)
+            raise withheld()
+        review, token = await self._put(about, trigger, detail, whole, frame, write, released=False, subject=subject)
         raise held(review, token)
 
-    def _decided(self, whole: str, trigger: Trigger) -> State | None:
-        decided = self._reviews.verdict(whole, trigger=trigger)
+    def _decided(self, whole: str, trigger: Trigger, subject: str | None) -> State | None:
+        decided = self._reviews.verdict(whole, trigger=trigger, subject=subject)
         if decided != "approved" or trigger != "guard" or self._gallery is None:
             return decided
         # Whoever approved it could not have compared it with somebody who came later.
         since = max((one.created_at for one in self._gallery.list()), default=None)
-        return self._reviews.verdict(whole, trigger=trigger, since=since)
+        return self._reviews.verdict(whole, trigger=trigger, subject=subject, since=since)
 
     async def _offer(self, about: About, whole: str, frame: np.ndarray, write: Write) -> None:
         """Puts a copy of what is given out into the queue. Nobody waits for a decision, so whatever fails here fails
@@ -226,6 +249,7 @@ class Reviewed:
         write: Write,
         *,
         released: bool,
+        subject: str | None = None,
     ) -> tuple[Review, str]:
         def put() -> tuple[Review, str]:
             return self._reviews.hold(
@@ -238,6 +262,7 @@ class Reviewed:
                 picture=write(frame),
                 media_type=PICTURE_TYPE,
                 released=released,
+                subject=subject,
             )
 
         return await self._asking.run(put)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from facemix.errors import LatentRefused, SignatureInvalid
 from facemix.governance.secrets import Secrets
@@ -98,26 +98,30 @@ class LatentFiles:
             SignatureInvalid: it was changed, or is signed by nobody who is trusted here.
             LatentRefused: its time is over, it belongs to another key, was written by a newer facemix, or is for
                 something else than mixing.
+            RecipeInvalid: see `unpack_latent`.
         """
         document = self._signatures.read(signed, self._trusted)
         version = document.get("facemix_latent")
         if isinstance(version, int) and version > FORMAT:
             raise LatentRefused(f"the latent has format {version}, this facemix reads {FORMAT}", hint="update facemix")
-        read = _validated(document)
-        if datetime.fromisoformat(read.expires_at) <= (now or datetime.now(UTC)):
+        read, expires_at, brought = _validated(document)
+        if expires_at <= (now or datetime.now(UTC)):
             raise LatentRefused(f"the latent was valid until {read.expires_at}", hint=_AGAIN)
         if read.owner != owner:
             raise LatentRefused("the latent belongs to another API key", hint="send it with the key that exported it")
         if read.purpose != MIXING:
             raise LatentRefused(f"the latent is for {read.purpose!r}, not for mixing", hint=_AGAIN)
-        brought = None if read.credentials is None else UploadCredentials.from_json(read.credentials)
         return ReadLatent(unpack_latent(read.z, read.numbers), read.model, read.parent, brought)
 
 
-def _validated(document: dict[str, Any]) -> LatentFile:
+def _validated(document: dict[str, Any]) -> tuple[LatentFile, datetime, UploadCredentials | None]:
+    """The document, when it expires, and the credentials in it: another installation may sign what it likes."""
     try:
         read = LatentFile.model_validate(document)
-        datetime.fromisoformat(read.expires_at)
-    except (ValidationError, ValueError) as error:
+        expires_at = datetime.fromisoformat(read.expires_at)
+        if expires_at.tzinfo is None:
+            raise ValueError("a time without its zone")
+        brought = None if read.credentials is None else UploadCredentials.from_json(read.credentials)
+    except ValueError as error:  # pydantic's, too
         raise SignatureInvalid("it is no latent of a face", hint=_AGAIN) from error
-    return read
+    return read, expires_at, brought

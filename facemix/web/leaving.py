@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from starlette.requests import Request
 
@@ -18,7 +19,7 @@ from facemix.web.state import MixerLike, ServerState
 def about(request: Request, model: ModelIdentity) -> About:
     """Whose result it is."""
     state = request.scope.get("state", {})
-    return About(state.get("request_id", "unknown"), state.get("api_key"), model)
+    return About(state.get("request_id", "unknown"), state.get("api_key"), model, state.get("consent"))
 
 
 async def release_mix(request: Request, mixer: MixerLike, result: MixResult) -> None:
@@ -55,8 +56,17 @@ async def release_frames(
     note(request, mixer, recipe, result.parents, margin)
     release = ServerState.of(request).release
     whose = about(request, mixer.model)
-    whole = whole or hash_of([one.hash for one in result.recipes])
-    await release.judged(whose, result.frames, recipe, result.parents, result.margins, whole=whole, path=path)
+    hashes = [one.hash for one in result.recipes]
+    await release.judged(
+        whose,
+        result.frames,
+        recipe,
+        result.parents,
+        result.margins,
+        whole=whole or hash_of(hashes),
+        path=path,
+        hashes=hashes,
+    )
 
 
 def note(
@@ -71,9 +81,22 @@ def note(
     Args:
         margin: of the checks, the lowest; None where there were none.
     """
-    settings = ServerState.of(request).settings
     request.state.weights = recipe.model.weights
     request.state.recipe_hash = recipe.hash
-    if settings.ledger:
-        checks = [] if margin is None else [Reading("result_margin", round(margin, 4), 0.0, "at least", True)]
-        request.state.record = record_of(mixer, settings, recipe, parents, checks=checks)
+    record = kept_record(ServerState.of(request), mixer, recipe, parents, margin)
+    if record is not None:
+        request.state.record = record
+
+
+def kept_record(
+    state: ServerState, mixer: MixerLike, recipe: Recipe, parents: Sequence[ParentFace], margin: float | None = None
+) -> dict[str, Any] | None:
+    """The conditioning record of a result for its row in the ledger; None where no ledger is kept.
+
+    Args:
+        margin: see `note`.
+    """
+    if not state.settings.ledger:
+        return None
+    checks = [] if margin is None else [Reading("result_margin", round(margin, 4), 0.0, "at least", True)]
+    return record_of(mixer, state.settings, recipe, parents, name=state.name, checks=checks)

@@ -12,8 +12,7 @@ from starlette.types import Scope
 from facemix.errors import Held
 from facemix.serving.meter import Meter
 from facemix.serving.types import Cost
-from facemix.web.job_work import Ended
-from facemix.web.problems import clean_text
+from facemix.web.job_work import Ended, GivenItem
 from facemix.web.routes import known_method, route_template
 
 if TYPE_CHECKING:
@@ -81,14 +80,36 @@ def job_row(ended: Ended) -> LedgerRow:
         bytes_in=0,
         bytes_out=ended.bytes_out,
         cpu_seconds=ended.cpu_seconds,
+        weights=ended.weights,
+        recipe_hash=ended.recipe_hash,
         outcome=outcome_of(ended.status, "held" if ended.error_code == Held.code else None),
         reason=ended.error_code,
     )
 
 
+def item_row(item: GivenItem) -> LedgerRow:
+    """The row of one result of several that a job gives out, by which its mark leads to the ledger. What it took is in
+    the row of the job."""
+    from facemix.storage.ledger import ITEM, LedgerRow
+
+    return LedgerRow(
+        request_id=item.request_id,
+        route=f"{ITEM}{item.kind}",
+        status=200,
+        model_id=str(item.model),
+        key_name=item.owner,
+        weights=item.model.weights,
+        recipe_hash=item.recipe_hash,
+        consent=item.consent,
+        record=_json(item.record),
+    )
+
+
 def _idempotency_key(scope: Scope) -> str | None:
-    given = next((value for name, value in scope.get("headers", ()) if name == IDEMPOTENCY_KEY), b"")
-    return clean_text(given.decode("latin-1"))[:255] or None
+    """A name for the key that tells whether two requests bore the same one. The key itself helps to open the answer
+    that is kept under it, and the ledger lies on a disk, and in its backups."""
+    given = next((value for name, value in scope.get("headers", ()) if name == IDEMPOTENCY_KEY), b"").strip()
+    return f"sha256:{hashlib.sha256(given).hexdigest()[:32]}" if given else None
 
 
 def _stages(given: Any) -> str | None:

@@ -26,6 +26,7 @@ from facemix.web.routes import CLIENT_LEFT, loggable_path
 
 log = logging.getLogger("facemix.web")
 
+_HEAD = "head"  # in a scope's state
 _WELL_FORMED_ID = re.compile(r"^[A-Za-z0-9._-]{1,128}\Z")
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -122,8 +123,14 @@ def _of_console(path: str) -> bool:
     return path == "/console" or path.startswith("/console/")
 
 
+def is_head(scope: Scope) -> bool:
+    """Whether a request came as HEAD, and its answer's body goes nowhere."""
+    return scope["method"] == "HEAD" or _HEAD in scope.get("state", {})
+
+
 class HeadMiddleware:
-    """Answers HEAD as GET without the body, for every address that has a GET."""
+    """Answers HEAD as GET without the body, for every address that has a GET. Where it matters whether anybody gets
+    the body, `is_head` tells the one from the other."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -142,6 +149,7 @@ class HeadMiddleware:
             finally:
                 scope["method"] = "GET"
 
+        scope.setdefault("state", {})[_HEAD] = True
         scope["method"] = "GET"  # in place: the route that is found is for those outside to see
         try:
             await self.app(scope, receive, send_without_body)

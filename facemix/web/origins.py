@@ -32,6 +32,27 @@ def same_origin(connection: HTTPConnection, settings: Settings) -> bool:
     return _host(origin) in {connection.headers.get("host", "").lower(), _host(settings.public_url or "")} - {""}
 
 
+def is_foreign(connection: HTTPConnection, settings: Settings) -> bool:
+    """Whether a browser sends this for a page of another site, and it may change something. Programs, which send
+    neither of the headers, are nobody's page.
+
+    An opaque ``Origin`` alone says nothing where pages give no referrer: their own forms have it, too. It counts as
+    foreign only where pages do.
+    """
+    if _reads(connection):
+        return False
+    site = connection.headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = connection.headers.get("origin")
+    if origin is None:
+        return False
+    if origin == "null":
+        path = connection.scope["path"].removeprefix(connection.scope.get("root_path", ""))
+        return path == "/" or path.startswith(("/api/", "/console"))
+    return not same_origin(connection, settings)
+
+
 def is_secure(connection: HTTPConnection, settings: Settings) -> bool:
     """Whether the browser speaks HTTPS with whatever stands before this server."""
     return connection.scope.get("scheme") == "https" or (settings.public_url or "").startswith("https://")

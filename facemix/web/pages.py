@@ -14,7 +14,7 @@ import numpy as np
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
-from facemix.errors import FacemixError, Held, RequestInvalid
+from facemix.errors import ConsentMissing, FacemixError, Held, RequestInvalid
 from facemix.resources import resource_dir
 from facemix.safety import terms
 from facemix.serving.types import FoundFace, MixResult, ParentFace, SampleInput
@@ -33,6 +33,7 @@ from facemix.web.state import MixerLike, ServerState
 from facemix.web.work import charge, do_work
 
 SAMPLES_OFFERED = 12
+_TICK = "read the sentence above “Mix”, tick its box if it is true, and choose the photos again"
 _WEIGHT = re.compile(r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)\Z")
 _SLOT = re.compile(r"^(?:face|sample)_([ab])(?:_index)?$")
 
@@ -86,6 +87,7 @@ def render(request: Request, template: str, status: int = 200, **context: Any) -
         model=None if mixer is None else mixer.model,
         weights_licence=card_licence_short({} if mixer is None else mixer.card),
         request_id=request_id(request),
+        reviewing=getattr(getattr(request.app.state, "governed", None), "reviews", None) is not None,
         **context,
     )
     return HTMLResponse(page.encode("utf-8", "replace"), status_code=status)
@@ -144,6 +146,7 @@ def _studio(
         slots=slots or _slots(),
         weight=weight,
         result=result,
+        with_photos=any(slot.crop is not None and slot.sample is None for slot in (slots or {}).values()),
         problem=problem,
         loading=state.loaded is None and state.failure is None,
         failure=waiting,
@@ -186,6 +189,8 @@ async def studio_form(request: Request) -> Response:
         nonlocal form
         form = await read_pair_form(request, state.settings, MIX_FIELDS)
         _settle_choices(form)
+        if form.files and state.settings.consent != "off" and not getattr(request.state, "consent", None):
+            raise ConsentMissing("it has not been stated that everybody in the photos agrees", hint=_TICK)
         return mix_from_form(form)
 
     async def work(mixer: MixerLike, wanted: MixInput, deadline: float) -> Response:
@@ -196,9 +201,11 @@ async def studio_form(request: Request) -> Response:
         charge(request, mixer, sum((one.cost for one in drawn), result.cost), result.stage_ms)
         await release_mix(request, mixer, result)
         samples = {number: one.image for number, one in zip(numbers, drawn, strict=True)}
-        for number, image in samples.items():
+        for number, one in zip(numbers, drawn, strict=True):
             recipe = sample_recipe(mixer.model, number, seed)
-            await state.release.judged(about(request, mixer.model), image[None], recipe, by_lot=False)
+            await state.release.judged(
+                about(request, mixer.model), one.image[None], recipe, margins=[one.margin], by_lot=False
+            )
         slots, view = await mixer.write(_views, state.release, wanted, result, samples)
         return _studio(request, slots=slots, result=view, weight=result.recipe.weights[1])
 
@@ -206,6 +213,9 @@ async def studio_form(request: Request) -> Response:
         return await do_work(request, read, _frames_of_form, work)
     except Held:
         raise  # it has a page of its own
+    except ConsentMissing as error:  # however a program would state it, here is a box
+        told = ConsentMissing(error.message, hint=_TICK, version=terms.VERSION)
+        return _studio_error(request, told, form)
     except FacemixError as error:
         return _studio_error(request, error, form)
 

@@ -6,6 +6,7 @@ chosen by a client, and stands in logs.
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Any
 
@@ -28,6 +29,7 @@ from facemix.web.schemas_reviews import ReportBody
 REFRESH_SECONDS = 60
 MOST_FORM_BYTES = 16 * 1024  # a text whose every character takes up to twelve bytes in a form
 _HIDDEN = {"X-Robots-Tag": "noindex", "Cache-Control": "no-store"}
+_RECIPE = re.compile(r"[A-Za-z0-9_-]{16}\Z")
 _FIELDS = ("recipe", "page", "request_id", "reason", "text")
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -64,6 +66,7 @@ async def _held(request: Request, token: str, *, error: FacemixError | None = No
         200 if error is None else error.status,
         waits=described(request, review, token),
         token=token,
+        appealed=review.appeal is not None,
         error=error,
         text=text[:MOST_TEXT],
         most_text=MOST_TEXT,
@@ -92,7 +95,7 @@ async def report_page(request: Request) -> Response:
     """Asks what is wrong; nothing is reported by opening the page."""
     reviews_of(request)
     given = {name: request.query_params.get(name, "")[:500] for name in ("recipe", "page", "request_id")}
-    return _report_form(request, given)
+    return _report_form(request, given, _malformed(given))
 
 
 @router.post("/report")
@@ -100,6 +103,8 @@ async def report_form(request: Request) -> Response:
     reviews_of(request)
     fields = await read_fields(request, most_bytes=MOST_FORM_BYTES)
     given = {name: fields.get(name, "").strip() for name in _FIELDS}
+    if (malformed := _malformed(given)) is not None:
+        return _report_form(request, given, malformed)
     try:
         body = ReportBody.model_validate({name: value for name, value in given.items() if value})
         _, token = await report(request, body)
@@ -108,6 +113,16 @@ async def report_form(request: Request) -> Response:
     except (RequestInvalid, RecordMissing) as error:
         return _report_form(request, given, error)
     return RedirectResponse(f"{request.scope.get('root_path', '')}/held/{token}", 303)
+
+
+def _malformed(given: dict[str, str]) -> FacemixError | None:
+    """Drops an id that no saved face can have, so that the form asks for the address instead, and says so."""
+    if not given["recipe"] or _RECIPE.match(given["recipe"]):
+        return None
+    given["recipe"] = ""
+    return RequestInvalid(
+        "that is not the address of a saved face", hint="give the address of its page; it ends in /r/ and 16 characters"
+    )
 
 
 def _in_words(error: ValidationError, given: dict[str, str]) -> FacemixError:

@@ -17,6 +17,7 @@ import facemix
 from facemix.errors import MediaTypeUnsupported, RecordMissing, RequestInvalid
 from facemix.imaging.preview import PREVIEW_SIZE, preview_card
 from facemix.mixing.recipe import LatentParent, Recipe
+from facemix.web.deletions import receipt_of
 from facemix.web.links import page_of
 from facemix.web.negotiation import known_copy, prefers_html
 from facemix.web.pages import render
@@ -142,7 +143,9 @@ async def delete(request: Request, identity: str) -> Response:
     except RecordMissing as error:
         note_refusal(error, request)
         return _asking(request, saved, "", status=error.status, refused=True)
-    return render(request, "recipe_delete.html", state="done", saved=saved, at=datetime.now(UTC), token="")
+    receipt = receipt_of(request, "recipe", saved.id)
+    now = datetime.now(UTC)
+    return render(request, "recipe_delete.html", state="done", saved=saved, at=now, token="", receipt=receipt)
 
 
 def _asking(request: Request, saved: Saved, token: str, *, status: int = 200, refused: bool = False) -> Response:

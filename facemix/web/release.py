@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,6 +46,7 @@ class Release:
         whole: str | None = None,
         path: bool = False,
         by_lot: bool = True,
+        hashes: Collection[str] = (),
     ) -> None:
         """Returns if the frames may leave.
 
@@ -57,6 +58,7 @@ class Release:
             whole: hash of all that is given out together, see `hash_of`; None for the recipe's own.
             path: they go evenly from one face to another.
             by_lot: whether they may be drawn for the reviewers' random share.
+            hashes: of the recipes of the single frames, and others that stand for them.
 
         Raises:
             Held, ResultWithheld, Busy, StorageFull, StorageUnavailable: see `Judge.judge`.
@@ -66,7 +68,8 @@ class Release:
             return self.picture(frame, "image/png", recipe, parents)
 
         whole = whole or recipe.hash
-        await self.judge.judge(about, frames, whole, margins or [1.0] * len(frames), write, path=path, by_lot=by_lot)
+        margins = margins or [1.0] * len(frames)
+        await self.judge.judge(about, frames, whole, margins, write, path=path, by_lot=by_lot, hashes=hashes)
 
     # What follows takes milliseconds, and belongs into a thread.
 

@@ -73,7 +73,7 @@ class ImportBody(Strict):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"latent": "eyJjcmVhdGVkX2F0Ijoi..."}]})
 
-    latent: str = Field(min_length=1, max_length=65_536, description="as it was given out")
+    latent: str = Field(min_length=1, max_length=262_144, description="as it was given out")
     public_key: str | None = Field(None, description="not looked at: what counts is signed")
     expires_at: str | None = Field(None, description="the same")
 

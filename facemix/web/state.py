@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from starlette.requests import Request
@@ -18,11 +18,13 @@ from facemix.settings import MEBIBYTE, Settings
 from facemix.web.choosing import ANY, Choice
 from facemix.web.fleet import Fleet, OneModel
 from facemix.web.halting import Halt
+from facemix.web.job_work import AccountItem
 from facemix.web.jobs import Account, Jobs
 from facemix.web.judging import About
 from facemix.web.live_models import LOADING, LiveModels
 from facemix.web.mixer_like import MixerFactory, MixerLike
 from facemix.web.photo_limits import PhotoLimits
+from facemix.web.rates import Sender
 from facemix.web.release import Release, sample_recipe
 from facemix.web.stores import Stores
 
@@ -40,6 +42,10 @@ class ServerState:
         factory: makes the one model of an application without a registry.
         fleet: says which models there are; None means that one.
         release: the last step of every result; None lets all out, unmarked.
+        account, account_item: hear of every job that has ended, and of each of several results that one gives out.
+        afford: raises where nobody may pay any more for a sender's work; see `Accounts.check_budget`.
+        name: a name that only this installation can make of a hash, for conditioning records; None where it has no
+            secret.
 
     Attributes:
         models: those that are loaded.
@@ -56,8 +62,13 @@ class ServerState:
         account: Account = lambda ended: None,
         fleet: Fleet | None = None,
         release: Release | None = None,
+        *,
+        account_item: AccountItem = lambda item: None,
+        afford: Callable[[Sender | None], Awaitable[None]] | None = None,
+        name: Callable[[str], str] | None = None,
     ) -> None:
         self.settings = settings
+        self.account_item, self.name, self._afford = account_item, name, afford
         self.release = release or Release()
         self.stores = stores or Stores.in_memory(settings)
         self.jobs = Jobs(
@@ -128,6 +139,18 @@ class ServerState:
         async with self.models.lease(mixer):
             yield mixer
 
+    async def check_budget(self, sender: Sender | None) -> None:
+        """Before work that has waited since its request was let in, whether it may still be paid.
+
+        Args:
+            sender: who sent the request, with the budgets of that time; None without a key.
+
+        Raises:
+            BudgetSpent, BudgetExhausted, StorageUnavailable: see `Accounts.check_budget`.
+        """
+        if self._afford is not None:
+            await self._afford(sender)
+
     def ill(self) -> str | None:
         """What is wrong with a live model, or None; loading is no illness."""
         return next((illness for one in self.models.answering() if (illness := one.mixer.ill()) is not None), None)
@@ -169,15 +192,17 @@ class ServerState:
             Held, ResultWithheld, StorageUnavailable: see `Release.judged`.
         """
         async with self.lease(choice) as mixer:
+            recipe = sample_recipe(mixer.model, number, seed)
+            # What lies in memory may have been rejected since.
+            await self.release.judge.check_rejected([recipe.hash])
 
             async def draw() -> bytes:
                 with self.sample_admission.ticket(1):
                     deadline = time.monotonic() + self.settings.deadline_seconds
                     result = await mixer.sample(number, seed=seed, deadline=deadline)
                     drawn(result)
-                    recipe = sample_recipe(mixer.model, number, seed)
                     asker = whose or About("unknown", None, mixer.model)
-                    await self.release.judged(asker, result.image[None], recipe, by_lot=False)
+                    await self.release.judged(asker, result.image[None], recipe, margins=[result.margin], by_lot=False)
                     return await mixer.write(self.release.picture, result.image, media_type, recipe)
 
             wanted = (mixer.model.weights, number, seed, media_type, await self.release.judge.era())

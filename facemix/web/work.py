@@ -108,10 +108,12 @@ async def with_patience(state: ServerState, frames: int, work: Callable[[float],
 
     Raises:
         Stopping: the server takes nothing new.
+        Halted: generation is switched off, or was meanwhile.
         Busy: it did not come to it in time, many times over; or what works on it failed each time.
     """
     failed = 0
     for last in (*(False,) * PATIENT_TRIES, True):
+        state.halt.check()
         try:
             with state.admission.ticket(frames):
                 return await work(time.monotonic() + state.settings.deadline_seconds)

@@ -468,7 +468,7 @@ def test_doctor_is_content_with_a_whole_installation(run, monkeypatch):
     monkeypatch.setattr("facemix.serving.doctor._faces_among_samples", lambda engine, runner: 8)
     status, out, err = run("doctor")
     assert (status, err) == (0, "")
-    assert len(re.findall(r"^(?:ok  |note)  ", out, re.MULTILINE)) == 14
+    assert len(re.findall(r"^(?:ok  |note)  ", out, re.MULTILINE)) == 15
 
 
 def test_serve_refuses_a_taken_port_with_a_way_out(run):

@@ -68,7 +68,7 @@ def test_an_explanation_is_written_with_its_pictures(run, own, data, photos, tmp
     assert [one["weight"] for one in told["parents"]] == [0.75, 0.25]
     assert sum(one["influence"] for one in told["parents"]) == pytest.approx(1)
     assert [one["name"] for one in told["edits"]] == ["smile"]
-    assert told["record"]["schema"] == 1
+    assert told["record"]["schema"] == 2
     hashes = [one["hash"] for one in told["closeness"]["neighbours"]]
     names = {path.name for path in (tmp_path / "why").iterdir()} - {"explanation.json"}
     neighbours = {f"neighbour-{place}-{one}.png" for place, one in enumerate(hashes, 1)}

@@ -12,7 +12,10 @@ from facemix.web.run import open_database
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 SIZES = {"desktop": (1280, 800), "phone": (320, 740)}
-PAGES = ("/console", "/console/keys", "/console/people", "/console/audit", "/console/stop", "/console/account")
+PAGES = (
+    *("/console", "/console/review", "/console/spend", "/console/models", "/console/keys"),
+    *("/console/people", "/console/audit", "/console/stop", "/console/account"),
+)
 NAME, PASSWORD = "anna", "some words in a row"
 
 

@@ -30,6 +30,7 @@ from portraits import LANDMARKS, cat, far_away, other, portrait
 
 from facemix import cli
 from facemix.faces.types import LANDMARK_NAMES
+from facemix.safety import terms
 
 pytestmark = pytest.mark.slow
 
@@ -129,6 +130,7 @@ def by_page(client, first: bytes, second: bytes, names=("a.jpg", "b.jpg")):
     """What a browser sends for the form without scripts."""
     files = {"face_a": (names[0], first, "image/jpeg"), "face_b": (names[1], second, "image/jpeg")}
     fields = {"weight": "0.5", "face_a_index": "", "sample_a": "", "face_b_index": "", "sample_b": ""}
+    fields["consent"] = terms.VERSION
     return client.post("/", files=files, data=fields, headers={"Accept": "text/html"})
 
 

@@ -12,6 +12,8 @@ from PIL import Image
 from portraits import portrait
 from served import serving
 
+from facemix.safety import terms
+
 MARKER = b"PLANTED-7f3a91c4-DO-NOT-KEEP"
 NAME = "planted-file-name-5b2e.jpg"
 
@@ -82,7 +84,7 @@ def test_of_a_session_with_photographs_nothing_is_left_on_any_disk(tmp_path, mon
         client.post("/api/v1/mix", files={"face_a": upload, "face_b": upload}).raise_for_status()
         parents = [{"image": base64.b64encode(photo).decode()}, {"sample": 3}]
         client.post("/api/v1/strip", json={"parents": parents, "steps": 3}).raise_for_status()
-        client.post("/", files={"face_a": upload, "face_b": upload}, data={"consent": "on"}).raise_for_status()
+        client.post("/", files={"face_a": upload, "face_b": upload}, data={"consent": terms.VERSION}).raise_for_status()
         client.post("/api/v1/batches", files={"archive": ("a.zip", archive(photo))}).raise_for_status()
         client.post("/api/v1/explain", json={"parents": parents}).raise_for_status()
         client.post("/api/v1/verify", files={"file": upload}).raise_for_status()

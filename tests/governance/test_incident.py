@@ -161,6 +161,42 @@ def test_settings_keep_their_values_but_for_secrets(settings):
     assert masked(Settings())["secret"] is None
 
 
+@pytest.mark.parametrize(
+    "password",
+    [
+        "p/planted",
+        "p planted",
+        "p#planted",
+        "p@planted",
+        "p?planted",
+        "p/@planted",
+        "p@x/planted",
+        "p?@/planted",
+        "p:/@?planted",
+    ],
+)
+@pytest.mark.parametrize("tail", ["", "?sslmode=require", "?password=planted@x"])
+def test_no_password_survives_whatever_it_holds(password, tail):
+    address = f"postgresql+psycopg://user:{password}@host:5432/facemix{tail}"
+    found = masked(
+        Settings(database_url=address, otlp_endpoint=f"http://user:{password.replace(' ', '')}@collector:4318/v1{tail}")
+    )
+    for name in ("database_url", "otlp_endpoint"):
+        assert "planted" not in found[name]
+        assert "user" not in found[name]
+        assert found[name].partition("://")[0] in ("postgresql+psycopg", "http")
+
+
+def test_what_tells_nothing_of_a_password_stays():
+    found = masked(
+        Settings(database_url="postgresql://u:a%2F%40b@host:5432/facemix?x=y", otlp_endpoint="http://c:1/v1")
+    )
+    assert found["database_url"] == "postgresql://***@host:5432/facemix"
+    assert found["otlp_endpoint"] == "http://c:1/v1"
+    assert masked(Settings(database_url="sqlite:////srv/facemix.db"))["database_url"] == "sqlite:////srv/facemix.db"
+    assert masked(Settings(database_url="planted"))["database_url"] == LEFT_OUT
+
+
 def test_a_part_that_fails_costs_no_other(tmp_path, settings, noon):
     from facemix.storage.database import Database
 

@@ -16,6 +16,7 @@ from facemix.errors import (
     StorageUnavailable,
     VersionConflict,
 )
+from facemix.governance.reasons import reasons_for
 from facemix.governance.review import Reviews
 from facemix.governance.review_states import OPEN, STATES, TRANSITIONS, TRIGGERS
 from facemix.governance.secrets import Secrets
@@ -456,6 +457,66 @@ def test_a_report_that_is_right_takes_the_recipe_down(queue, audit, noon):
     assert actions(audit)[1:] == [("ann", "review.reject"), ("ann", "recipe.take_down")]
     with pytest.raises(VersionConflict):
         queue.appeal(token, "please", now=noon)
+
+
+def loose(queue, now, request="request-9", detail="It looks like me.\nIt does."):
+    return queue.hold(request, "report", detail, released=True, now=now)
+
+
+def test_a_report_of_the_same_recipe_joins_the_one_that_waits(queue, audit, noon):
+    first, token = reported(queue, noon)
+    again, same = queue.hold("r-8", "report", "It shows a child.\nLook!", subject="r" * 16, released=True, now=noon)
+    assert (again.id, same, again.version) == (first.id, token, 1)  # so that a reviewer can decide all the same
+    assert again.detail == "Reported 2 times.\nIt looks like me.\nIt shows a child.\nLook!"
+    assert reported(queue, noon, "s" * 16)[0].id != first.id
+    queue.approve(first.id, 1, actor="ann", reason="fine", now=noon)
+    assert reported(queue, noon)[0].id != first.id
+    assert [row.action for row in audit.list()].count("review.hold") == 3
+
+
+def test_a_report_of_the_same_request_joins_where_the_reason_is_the_same(queue, noon):
+    first, _ = loose(queue, noon)
+    assert loose(queue, noon)[0].detail.startswith("Reported 2 times.\nIt looks like me.")
+    assert loose(queue, noon, detail="It shows a child.")[0].id != first.id
+    assert loose(queue, noon, request="request-10")[0].id != first.id
+    assert loose(queue, noon)[0].detail.startswith("Reported 3 times.\nIt looks like me.")
+    forged, _ = loose(queue, noon, "request-11", "It looks like me.\nReported 500 times.")
+    assert not forged.detail.startswith("Reported")
+
+
+def test_many_reports_of_one_thing_stay_bounded_and_leave_room_for_every_reason(queue, noon):
+    for number in range(40):
+        reported(queue, noon)
+        queue.hold("r", "report", f"It looks like me.\n{number} {'x' * 900}", subject="r" * 16, released=True, now=noon)
+    for reason in reasons_for("report"):
+        last, _ = queue.hold(
+            "r", "report", f"{reason.sentence}\n{'y' * 1000}", subject="r" * 16, released=True, now=noon
+        )
+    assert len(last.detail) <= 2000
+    assert last.detail.startswith(f"Reported {80 + len(reasons_for('report'))} times.\n")
+    for reason in reasons_for("report"):
+        assert reason.sentence in last.detail.splitlines()
+
+
+def test_made_up_requests_do_not_shut_out_reports_of_saved_faces(database, secrets, noon):
+    small = Reviews(database, secrets, 72, 24, most=2)
+    loose(small, noon, "made-up-1")
+    loose(small, noon, "made-up-2")
+    with pytest.raises(Busy):
+        loose(small, noon, "made-up-3")
+    loose(small, noon, "made-up-2")
+    for name in "abc":
+        assert reported(small, noon, name * 16)[0].open
+    held(small, noon)
+    loose(small, noon + 91 * 24 * HOUR, "made-up-3")
+
+
+def test_a_look_without_fetching_starts_no_clock(queue, audit, noon):
+    review, token = held(queue, noon)
+    queue.approve(review.id, 1, actor="ann", reason="fine", now=noon)
+    assert queue.collect(token, fetched=False, now=noon).content == PICTURE
+    assert queue.get(review.id, now=noon).expires_at == review.expires_at
+    assert ("facemix", "review.collect") not in actions(audit)
 
 
 def test_a_report_that_is_wrong_leaves_it(queue, noon):

@@ -163,3 +163,15 @@ def test_before_the_gallery_was_ever_read_nothing_passes(gallery, monkeypatch):
 def test_squared_distances_by_hand():
     found = module.squared_distances(np.array([[0.0, 0.0], [3.0, 4.0]]), np.array([[3.0, 4.0]]))
     assert found.tolist() == [[25.0], [0.0]]
+
+
+def test_of_several_protected_people_each_is_found_once_the_nearest_first(gallery):
+    far, near = enrolled(gallery, 0.5, 0.52), enrolled(gallery, 0.4)
+    enrolled(gallery, 0.9)
+    guard = Guard(gallery, MeanColour(), 0.1)
+    frames = flat(0.1, 0.53, 0.4, 0.45)
+    found = guard.matches(frames)
+    assert [(one.id, one.frame) for one in found] == [(near, 2), (far, 1)]
+    assert found[0].distance < found[1].distance < 0.1
+    assert guard.match(frames) == found[0]
+    assert guard.matches(flat(0.1)) == ()

@@ -160,4 +160,4 @@ def test_a_verdict_says_when(marker, result, database):
     assert "no row with its recipe any more" in " ".join(verdict.dated(lambda one: uses_of(database, one)).sentences())
     Ledger(database).append_many([row(1, HASHES[0], start)])
     verdict = verdict.dated(lambda one: uses_of(database, one))
-    assert "The ledger has its recipe on 2026-11-21 12:00 UTC." in verdict.sentences()
+    assert "This server made it on 21 November 2026." in verdict.sentences()

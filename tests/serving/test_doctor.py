@@ -24,6 +24,7 @@ CHECKS = [
     "face detector",
     "model",
     "photograph gate",
+    "result checks",
     "database",
     "likeness guard",
     "blob store",
@@ -57,9 +58,19 @@ def test_a_whole_installation_is_in_order_but_for_its_untrained_model(usual):
         "database": "note",  # nothing has been served yet
         "likeness guard": "note",
         "photograph gate": "note",
+        "result checks": "note",
     }
     assert "none of 8 faces" in usual["model"].message
     assert "FACEMIX_CHECKPOINT" in usual["model"].hint
+
+
+def test_a_model_whose_results_nothing_checks_is_told(usual, tmp_path, monkeypatch):
+    assert "`facemix fit-checks " in usual["result checks"].hint
+    folder = tiny_checkpoint(tmp_path)
+    found = doctor._results(Settings(checkpoint=folder, check_results=False))
+    assert (found.verdict, "FACEMIX_CHECK_RESULTS" in found.hint) == ("note", True)
+    monkeypatch.setattr(doctor, "load_statistics", lambda folder, card: object())
+    assert doctor._results(Settings(checkpoint=folder)).verdict == "ok"
 
 
 def test_a_model_whose_samples_are_faces_is_in_order(tmp_path, monkeypatch):

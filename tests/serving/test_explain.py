@@ -174,7 +174,7 @@ def test_a_deadline_that_has_passed_is_kept(known):
 
 def test_the_record_of_a_mix_names_the_program_the_gates_and_no_file(known):
     result = known.mix([PhotoInput(HEAD, "holiday-of-anna.jpg", weight=1), SampleInput(4, "sample", 1)])
-    record = record_of(known.mixer, Settings(), result.recipe, result.parents)
+    record = record_of(known.mixer, Settings(), result.recipe, result.parents, name=str.upper)
     assert record["recipe_sha256"] == result.recipe.hash
     assert [one["source"] for one in record["gates"]] == ["photo", "sample"]
     assert {one["name"] for one in record["gates"][0]["readings"]} >= {"face_pixels", "sharpness", "yaw"}
@@ -182,6 +182,9 @@ def test_the_record_of_a_mix_names_the_program_the_gates_and_no_file(known):
     assert set(record["settings"]) == set(SHAPING)
     assert {"facemix", "torch", "backend", "device"} <= set(record["versions"])
     assert "anna" not in json.dumps(record)
+    photo = result.recipe.parents[0].sha256
+    assert record["recipe"]["parents"][0]["photo_hmac"] == photo.upper()
+    assert photo not in json.dumps(record)
 
 
 def test_no_setting_in_the_record_is_a_secret_or_an_address():
@@ -193,5 +196,5 @@ def test_no_setting_in_the_record_is_a_secret_or_an_address():
 def test_the_record_of_a_portable_recipe_holds_no_latent(known):
     result = known.mix([PhotoInput(HEAD, "a"), PhotoInput(OTHER, "b")])
     portable = result.recipe.portable(result.latents)
-    record = json.dumps(record_of(known.mixer, Settings(), portable, result.parents))
+    record = json.dumps(record_of(known.mixer, Settings(), portable, result.parents, name=None))
     assert all(parent.z not in record for parent in portable.parents)

@@ -798,7 +798,7 @@ def test_results_are_judged_with_the_latents_they_were_decoded_from(mixer, monke
             return tuple(0.5 - index / 10 for index in range(len(frames)))
 
     gate = Gate()
-    monkeypatch.setattr(mixer.mixer, "_results", gate)
+    monkeypatch.setattr(mixer.mixer, "results", gate)
     parents = [SampleInput(1, "parents.0", 0.5), SampleInput(2, "parents.1", 0.5)]
     plain, parted = Edits(), Edits.of(regions={"eyes": (1.0, 0.0)})
     made = mixer.frames(parents, [FrameSpec((0.5, 0.5), parted), FrameSpec((0.0, 1.0), plain)])
@@ -809,3 +809,23 @@ def test_results_are_judged_with_the_latents_they_were_decoded_from(mixer, monke
     assert mixer.mix(parents).margin == 0.5
     with pytest.raises(ResultWithheld):
         mixer.strip(*parents, steps=3)
+
+
+def test_a_sample_is_judged_as_every_result_is(mixer, monkeypatch):
+    class Gate:
+        def margins(self, frames, latents):
+            np.testing.assert_array_equal(latents, mixer.mixer.engine.draw(3, seed=5)[None].numpy())
+            assert frames.shape[0] == 1
+            return self.found()
+
+    def refuse():
+        raise ResultWithheld("the result is withheld", hint="mix others", frame=0)
+
+    gate = Gate()
+    assert mixer._wait(mixer.mixer.sample(3, seed=5)).margin == 1.0
+    monkeypatch.setattr(mixer.mixer, "results", gate)
+    gate.found = lambda: (0.25,)
+    assert mixer._wait(mixer.mixer.sample(3, seed=5)).margin == 0.25
+    gate.found = refuse
+    with pytest.raises(ResultWithheld):
+        mixer.sample(3, seed=5)

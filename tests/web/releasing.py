@@ -66,6 +66,10 @@ class OpenGuard:
     def match(self, frames, *, path=False):
         return self.found
 
+    def matches(self, frames, *, path=False):
+        found = self.match(frames, path=path)
+        return () if found is None else (found,)
+
 
 @dataclass
 class Left:

@@ -8,6 +8,7 @@ from web_client import OTHER, PHOTO, files, problem
 from facemix.errors import ConfigError
 from facemix.governance.keys import AuditedKeys
 from facemix.governance.operators import Operators
+from facemix.safety import terms
 from facemix.settings import Settings
 from facemix.storage.database import Database
 from facemix.web.access import behind_ray, check_access, closed, is_loopback
@@ -143,7 +144,9 @@ def test_the_form_shows_the_way_to_sign_in(shut):
     client, _ = shut
     page = client.get("/", headers={"Accept": "text/html"}).text
     assert 'href="/console/sign-in?next=/"' in page
-    answer = client.post("/", files=files(**BOTH), headers={"Accept": "text/html", "Origin": ORIGIN})
+    answer = client.post(
+        "/", files=files(**BOTH), data={"consent": terms.VERSION}, headers={"Accept": "text/html", "Origin": ORIGIN}
+    )
     assert answer.status_code == 401
     assert 'href="/console/sign-in?next=/"' in answer.text
 
@@ -154,7 +157,8 @@ def test_whoever_is_signed_in_may_mix(shut):
     assert "/console/sign-in" not in browser.get("/").text
     headers = {"Accept": "*/*", "Origin": ORIGIN}
     assert browser.request("POST", MIX, headers=headers, files=files(**BOTH)).status_code == 200
-    assert browser.request("POST", "/", headers={"Origin": ORIGIN}, files=files(**BOTH)).status_code == 200
+    form = {"files": files(**BOTH), "data": {"consent": terms.VERSION}}
+    assert browser.request("POST", "/", headers={"Origin": ORIGIN}, **form).status_code == 200
     assert browser.get("/api/v1/samples/1").status_code == 200
     browser.client.governed.operators.disable("mika", actor="test")
     assert browser.get("/api/v1/samples/1").status_code == 401
@@ -197,13 +201,66 @@ def test_the_public_address_is_this_server_too(tmp_path):
     with console(tmp_path, people=PEOPLE, access="keys", public_url="https://faces.example/mix") as browser:
         browser.sign_in("mika")
         headers = {"Origin": "https://faces.example"}
-        assert browser.request("POST", "/", headers=headers, files=files(**BOTH)).status_code == 200
+        form = {"files": files(**BOTH), "data": {"consent": terms.VERSION}}
+        assert browser.request("POST", "/", headers=headers, **form).status_code == 200
 
 
 def test_where_access_is_open_nobody_is_asked(tmp_path):
     with console(tmp_path, people=PEOPLE) as browser:
         assert browser.client.post(MIX, files=files(**BOTH)).status_code == 200
         assert "/console/sign-in" not in browser.get("/").text
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory):
+    """Served to everybody, with the secret of a key."""
+    with console(tmp_path_factory.mktemp("wide"), people=PEOPLE, public_url="https://faces.example") as browser:
+        yield browser.client, AuditedKeys(browser.client.governed.database, "test").add("a")
+
+
+@pytest.mark.parametrize(
+    ("headers", "let_in"),
+    [
+        ({}, True),
+        ({"Origin": ORIGIN}, True),
+        ({"Origin": "https://faces.example"}, True),
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "null"}, True),
+        ({"Sec-Fetch-Site": "none"}, True),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": ORIGIN}, False),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+        ({"Origin": "http://evil.example"}, False),
+        ({"Origin": "http://facemix.test:81"}, False),
+        ({"Origin": "null"}, False),
+        ({"Origin": ""}, False),
+    ],
+)
+def test_no_page_of_another_site_starts_work_where_access_is_open(wide, headers, let_in):
+    client, secret = wide
+    for path in ("/", MIX):
+        answer = client.post(path, files=files(**BOTH), data={"consent": terms.VERSION}, headers=headers)
+        assert answer.status_code == (200 if let_in else 403), path
+    if not let_in:
+        problem(answer, 403, "site_foreign")
+    key = {"Authorization": f"Bearer {secret}"}
+    assert client.post(MIX, files=files(**BOTH), headers={**headers, **key}).status_code == 200
+    assert client.get("/", headers=headers).status_code == 200
+    assert client.request("DELETE", "/api/v1/faces/x", headers=headers).status_code == (404 if let_in else 403)
+
+
+def test_a_cookie_of_a_proxy_is_no_key(wide):
+    headers = {"Sec-Fetch-Site": "cross-site", "Authorization": "Basic YTpi"}
+    problem(wide[0].post(MIX, files=files(**BOTH), headers=headers), 403, "site_foreign")
+
+
+def test_forms_of_pages_without_a_referrer_are_this_servers(wide, shut):
+    for client in (wide[0], shut[0]):
+        answers = [
+            client.post("/report", headers={"Origin": one}).status_code for one in ("null", "http://evil.example")
+        ]
+        assert answers[0] != 403
+        assert answers[1] == 403
 
 
 def test_who_is_signed_in_stands_in_no_row_of_the_ledger(shut):

@@ -10,6 +10,7 @@ from cachetools import TTLCache
 from web_client import CAT, OTHER, PHOTO, files, running
 
 from facemix.errors import StorageUnavailable
+from facemix.safety import terms
 from facemix.storage.database import Database
 from facemix.storage.keys import KeyStore
 from facemix.storage.ledger import Ledger
@@ -64,7 +65,7 @@ def test_a_form_of_the_page_leaves_a_row_and_reading_matter_none(database):
         lambda client: client.get("/"),
         lambda client: client.get("/healthz"),
         lambda client: client.get("/static/facemix.css"),
-        lambda client: client.post("/", files=files(**BOTH)),
+        lambda client: client.post("/", files=files(**BOTH), data={"consent": terms.VERSION}),
     )
     assert [row["route"] for row in written] == ["POST /"]
 

@@ -8,6 +8,7 @@ from fake_mixer import CROP, FakeMixer
 from web_client import CAT, CROWD, DARK, DEFECT, OTHER, PHOTO, files, opened, problem, running
 
 from facemix.errors import CheckpointMissing
+from facemix.safety import terms
 
 MIX = "/api/v1/mix"
 B64 = base64.b64encode(PHOTO).decode()
@@ -353,7 +354,12 @@ def test_beyond_the_limit_a_request_is_refused_before_its_body_is_read():
                 status, answer, body, taken = client.raw("POST", path, headers, [b"x"] * 3)
                 assert (status, json.loads(body)["code"], taken) == (503, "busy", 0)
                 assert int(answer["retry-after"]) > 0
-            page = client.post("/", files=files(face_a=PHOTO, face_b=OTHER), headers={"Accept": "text/html"})
+            page = client.post(
+                "/",
+                files=files(face_a=PHOTO, face_b=OTHER),
+                data={"consent": terms.VERSION},
+                headers={"Accept": "text/html"},
+            )
             assert page.status_code == 503
             assert client.get("/healthz").status_code == 200
         finally:

@@ -244,7 +244,9 @@ def test_a_recipe_of_another_model_is_made_anew_from_its_photographs_where_that_
     assert anew.json()["recipe"] == recipe
     np.testing.assert_array_equal(pixels(anew), pixels(made))
     old["parents"] = [{"kind": "sample", "number": 3, "weight": 1}]
-    refused = client.post("/api/v1/mix", data={"recipe": json.dumps(old), "reencode": "true"}, files=files(photo_0=PHOTO))
+    refused = client.post(
+        "/api/v1/mix", data={"recipe": json.dumps(old), "reencode": "true"}, files=files(photo_0=PHOTO)
+    )
     assert (refused.status_code, refused.json()["code"]) == (409, "model_mismatch")
     assert "sample" in refused.json()["detail"]
 

@@ -11,12 +11,13 @@ import pytest
 from PIL import Image
 from web_client import PHOTO, running
 
-from facemix.errors import LatentRefused, SignatureInvalid
+from facemix.errors import LatentRefused, RecipeInvalid, SignatureInvalid
 from facemix.governance.receipts import Receipts
 from facemix.governance.secrets import Secrets
 from facemix.governance.signing import Signatures
 from facemix.mixing.recipe import ModelIdentity, PhotoParent
 from facemix.safety.credentials import UploadCredentials
+from facemix.safety.uploads import MOST_CARRIED
 from facemix.settings import Settings
 from facemix.storage.database import Database
 from facemix.web.accounts import Accounts
@@ -129,6 +130,10 @@ def test_a_latent_that_is_no_face_is_refused(client, governed):
         ({"owner": "somebody"}, LatentRefused, "another API key"),
         ({"expires_at": "2001-01-01T00:00:00+00:00"}, LatentRefused, "valid until 2001"),
         ({"expires_at": "tomorrow"}, SignatureInvalid, "no latent"),
+        ({"expires_at": "2099-01-01T00:00:00"}, SignatureInvalid, "no latent"),
+        ({"credentials": "{}"}, SignatureInvalid, "no latent"),
+        ({"credentials": "[]"}, SignatureInvalid, "no latent"),
+        ({"numbers": 7}, RecipeInvalid, "numbers"),
         ({"z": "%"}, SignatureInvalid, "no latent"),
         ({"surprise": 1}, SignatureInvalid, "no latent"),
     ],
@@ -156,6 +161,23 @@ def test_a_file_has_everything_that_governs_a_latent():
     assert np.array_equal(read.z, face.z)
     with pytest.raises(LatentRefused, match="valid until"):
         files.read(written, "mine", now=NOON + timedelta(days=VALID_DAYS))
+
+
+def test_a_latent_of_another_size_is_refused(client, governed):
+    from facemix.mixing.latents import pack_latent
+
+    z = pack_latent(np.zeros(8, np.float32))
+    for changes in ({"z": z}, {"z": z, "numbers": 8}):
+        answer = client.post("/api/v1/latents", json={"latent": file_of(governed.secrets, **changes)})
+        assert (answer.status_code, answer.json()["where"]) == (422, "latent")
+
+
+def test_the_largest_credentials_fit_into_a_file():
+    secrets, files = Secrets(b"s" * 32), LatentFiles(Secrets(b"s" * 32))
+    parent = PhotoParent(sha256="0" * 64, face=0, weight=1)
+    brought = UploadCredentials("image/jpeg", bytes(MOST_CARRIED), ("self#jumbf=/c2pa/x",) * 20, intact=True)
+    face = KeptFace("id", MODEL, np.zeros(4096, np.float32), parent, NOON, NOON, brought)
+    assert files.read(LatentFiles(secrets).write(face, None), None).credentials == brought
 
 
 def test_a_trusted_installation_s_file_is_taken():

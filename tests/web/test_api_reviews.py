@@ -106,6 +106,17 @@ def test_an_approved_result_is_fetched(site):
     assert (after["state"], after["picture_url"]) == ("approved", None)
 
 
+def test_asking_for_the_headers_alone_is_no_fetching(site):
+    review, token = site.held()
+    site.queue.approve(review.id, 1, actor="ann", reason="fine")
+    path = f"/api/v1/reviews/{token}/picture"
+    head = site.client.request("HEAD", path)
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", "210")
+    assert site.queue.get(review.id).expires_at == review.expires_at
+    site.client.get(path)
+    assert site.queue.get(review.id).expires_at < review.expires_at
+
+
 def test_a_rejection_is_appealed_once(site):
     review, token = site.held()
     path = f"/api/v1/reviews/{token}/appeal"

@@ -8,6 +8,7 @@ from web_client import OTHER, PHOTO, files, problem, running
 
 from facemix.errors import Halted, RecipeInvalid
 from facemix.governance.controls import KillSwitch
+from facemix.safety import terms
 from facemix.web.halting import Halt
 from facemix.web.jobs import Result
 
@@ -239,7 +240,9 @@ def test_the_page_says_it_kindly():
         assert "Mixing is switched off" in page.text
         assert "switched mixing off: we found &lt;b&gt;a&lt;/b&gt; fault." in page.text
         assert "somebody" not in page.text
-        answer = client.post("/", files=files(**BOTH), headers={"Accept": "text/html"})
+        assert "/api/v1/samples/" not in page.text
+        assert "Sample faces come back with mixing" in page.text
+        answer = client.post("/", files=files(**BOTH), data={"consent": terms.VERSION}, headers={"Accept": "text/html"})
         assert answer.status_code == 503
         assert answer.text.count("Mixing is switched off") == 1
         assert "retry-after" in answer.headers

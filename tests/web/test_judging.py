@@ -49,6 +49,10 @@ class FakeGuard:
             raise self.found
         return self.found
 
+    def matches(self, frames, *, path=False):
+        found = self.match(frames, path=path)
+        return () if found is None else (found,)
+
 
 class Desk:
     """A judge with a queue; `draws` are the numbers of the lot, `now` is the clock."""

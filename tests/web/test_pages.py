@@ -10,8 +10,10 @@ from fake_mixer import FakeMixer
 from web_client import CAT, CROWD, DARK, DEFECT, OTHER, PHOTO, files, opened, running
 
 from facemix.resources import resource_dir
+from facemix.safety import terms
 from facemix.web.pages import as_duration, as_moment, as_sentence
 
+AGREED = {"consent": terms.VERSION}
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 PAGES = ("/", "/gallery", "/models", "/docs", "/about", "/problems/face_not_found", "/r/AAAAAAAAAAAAAAAA", "/nowhere")
 
@@ -51,7 +53,7 @@ class Page(HTMLParser):
 
 def submit(client, expect=200, data=None, **photos):
     posted = files(**photos) or {"face_a": ("", b"")}
-    response = client.post("/", files=posted, data=data or {}, headers=HTML)
+    response = client.post("/", files=posted, data={**AGREED, **(data or {})}, headers=HTML)
     assert response.status_code == expect
     assert response.headers["content-type"].startswith("text/html")
     return Page(response.text)
@@ -191,7 +193,7 @@ def test_the_form_takes_vividness(client):
 
 def test_the_form_tells_what_was_found():
     with running() as client:
-        text = client.post("/", files=files(face_a=CROWD, face_b=DARK), headers=HTML).text
+        text = client.post("/", files=files(face_a=CROWD, face_b=DARK), data=AGREED, headers=HTML).text
         assert "3 faces found; number 1 is used." in text
         assert "The face is dark; more light keeps more likeness." in text
 
@@ -200,7 +202,9 @@ def test_the_form_takes_samples_and_a_photo_outranks_one(client):
     page = submit(client, data={"sample_a": "3", "sample_b": "4", "weight": "1"})
     shown = page.find(class_="plain-result")[0]["src"].removeprefix("data:image/png;base64,")
     assert np.array_equal(opened(base64.b64decode(shown)), FakeMixer().draw(4, 0))
-    text = client.post("/", files=files(face_a=PHOTO), data={"sample_a": "3", "sample_b": "4"}, headers=HTML).text
+    text = client.post(
+        "/", files=files(face_a=PHOTO), data={**AGREED, "sample_a": "3", "sample_b": "4"}, headers=HTML
+    ).text
     assert "One face found." in text
 
 
@@ -239,7 +243,7 @@ def test_a_refusal_puts_the_chosen_sample_back(client):
 
 
 def test_a_defect_is_a_page_that_tells_nothing(client):
-    response = client.post("/", files=files(face_a=DEFECT, face_b=PHOTO), headers=HTML)
+    response = client.post("/", files=files(face_a=DEFECT, face_b=PHOTO), data=AGREED, headers=HTML)
     assert response.status_code == 500
     assert "secret" not in response.text
     assert "Something went wrong on the server" in response.text
@@ -279,7 +283,7 @@ def test_while_loading_the_studio_says_so():
                 assert response.status_code == 200
                 assert "No model is loaded" in response.text
             assert "still being loaded" in client.get("/", headers=HTML).text
-            response = client.post("/", files=files(face_a=PHOTO, face_b=OTHER), headers=HTML)
+            response = client.post("/", files=files(face_a=PHOTO, face_b=OTHER), data=AGREED, headers=HTML)
             assert response.status_code == 503
             assert response.headers["retry-after"]
         finally:

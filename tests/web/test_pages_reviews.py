@@ -38,7 +38,7 @@ def test_who_waits_is_told_kindly_and_looks_again(site):
 
 @pytest.mark.parametrize(
     ("end", "heading"),
-    [("approve", "It is yours"), ("reject", "It is not given out"), ("expire", "Nobody decided in time")],
+    [("approve", "It is released"), ("reject", "It is not given out"), ("expire", "Nobody decided in time")],
 )
 def test_every_end_has_its_words_and_no_refresh(site, end, heading):
     review, token = site.held()
@@ -81,7 +81,7 @@ def test_a_rejection_is_appealed_by_a_form(site):
     assert "&lt;b&gt;xxx" in kept.text
     done = site.client.post(action, headers=FORM, data={"text": "It is me."})
     assert (done.status_code, done.headers["location"]) == (303, f"/held/{token}")
-    assert "Somebody will look at it again" in words(page(site, f"/held/{token}"))
+    assert "You have asked for a second look" in words(page(site, f"/held/{token}"))
     again = site.client.post(action, headers=FORM, data={"text": "again"})
     assert again.status_code == 409
 
@@ -136,7 +136,7 @@ def test_who_reported_learns_what_became_of_it(site, decide, said):
         ({"reason": "me"}, 422, "Nothing says which face is meant."),
         ({"page": "http://elsewhere.example/x", "reason": "me"}, 422, "not that of a saved face"),
         ({"recipe": "A" * 16, "reason": "me"}, 404, "There is no recipe"),
-        ({"recipe": '"><script>', "reason": "me"}, 422, "Recipe:"),
+        ({"recipe": '"><script>', "reason": "me"}, 422, "That is not the address of a saved face."),
         ({"request_id": "x", "reason": "other"}, 422, "The text is empty."),
         ({"request_id": "x", "reason": "nothing of the list"}, 422, "Reason:"),
     ],

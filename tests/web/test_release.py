@@ -27,6 +27,8 @@ from signing import camera
 from web_client import opened, problem
 
 from facemix.governance.controls import KillSwitch
+from facemix.governance.receipts import Receipts
+from facemix.safety import terms
 from facemix.safety.guard import Match
 from facemix.storage.database import Database
 from facemix.storage.tables import ledger
@@ -35,7 +37,7 @@ from facemix.web.release import sample_recipe
 
 MIX = "/api/v1/mix"
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-FORM = {"files": {"face_a": PHOTOS[0]}, "data": {"sample_b": "3", "weight": "0.4", "consent": "on"}}
+FORM = {"files": {"face_a": PHOTOS[0]}, "data": {"sample_b": "3", "weight": "0.4", "consent": terms.VERSION}}
 FILM = {"seconds": 0.5, "fps": 4, "size": 2 * SIDE}
 DATA_URI = re.compile(r"data:(image/\w+);base64,([A-Za-z0-9+/=]+)")
 FOUND = Match("somebody", 0.4, 0)
@@ -496,6 +498,15 @@ def test_of_the_random_share_the_reviewer_gets_what_was_given_out(tmp_path):
         assert np.array_equal(opened(shown), opened(given))
         assert here.client.get("/api/v1/samples/3").status_code == 200
         assert len(here.governed.reviews.list()) == 1, "samples and the frames of films are not drawn"
+
+
+def test_the_page_of_a_deletion_shows_a_receipt(here):
+    one = here.post("/api/v1/recipes").json()
+    answer = here.client.post(f"/r/{one['id']}/delete", data={"token": one["delete_token"]}, headers=HTML)
+    receipt = re.search(r"<code[^>]*>(\S+\.\S+\.\S+)</code>", answer.text)[1]
+    read = Receipts(here.governed.secrets).read(receipt)
+    assert read.kind == "recipe"
+    assert read.is_of(one["id"])
 
 
 # --- switched off by the operator --------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """From a request to the bill: rows, counters, prices and budgets of one application."""
 
 import asyncio
+import hashlib
 import time
 from contextlib import contextmanager
 
@@ -11,6 +12,7 @@ from web_client import CAT, DEFECT, OTHER, PHOTO, files, running
 
 from facemix.errors import StorageUnavailable
 from facemix.governance.prices import Prices
+from facemix.safety import terms
 from facemix.serving.meter import took
 from facemix.serving.types import Cost
 from facemix.storage.database import Database
@@ -88,7 +90,7 @@ def test_the_rows_add_up_to_the_counters(database, tmp_path):
     with priced(database, tmp_path / "spool") as client:
         answers = [client.post(MIX, files=files(**BOTH)).status_code for _ in range(3)]
         answers.append(client.post(MIX, json=SAMPLES).status_code)
-        answers.append(client.post("/", files=files(**BOTH)).status_code)
+        answers.append(client.post("/", files=files(**BOTH), data={"consent": terms.VERSION}).status_code)
         answers.append(client.post(MIX, files=files(face_a=CAT, face_b=PHOTO)).status_code)
         answers.append(client.post(MIX, json=SAMPLES, headers={"Authorization": "Bearer fmx_no"}).status_code)
         answers.append(client.get("/api/v1/nothing").status_code)
@@ -138,7 +140,8 @@ def test_a_row_says_what_its_request_took_and_cost(database):
         client.post(MIX, files=files(face_a=DEFECT, face_b=PHOTO))
     kept, refused, failed = rows(database)
     assert (kept["outcome"], kept["reason"], kept["frames_decoded"]) == ("kept", None, 1)
-    assert kept["idempotency_key"] == ("abc " * 100)[:255]
+    assert kept["idempotency_key"] == "sha256:" + hashlib.sha256(("abc " * 100).strip().encode()).hexdigest()[:32]
+    assert (refused["idempotency_key"], failed["idempotency_key"]) == (None, None)
     assert kept["cpu_seconds"] >= 0.7
     assert kept["cost"] == pytest.approx(kept["cpu_seconds"] + 3.0)
     assert "decode" in kept["stage_ms"]
@@ -277,7 +280,7 @@ def test_the_whole_server_may_have_a_budget(database):
         assert (refused.status_code, refused.json()["code"]) == (429, "budget_exhausted")
         assert 0 < int(refused.headers["retry-after"]) <= 24 * 3600
         assert "2" not in refused.json()["details"]
-        page = client.post("/", files=files(**BOTH), headers={"Accept": "text/html"})
+        page = client.post("/", files=files(**BOTH), data={"consent": terms.VERSION}, headers={"Accept": "text/html"})
         assert page.status_code == 429
         assert "budget" in page.text
         assert client.get("/").status_code == 200

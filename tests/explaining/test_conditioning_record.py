@@ -1,7 +1,6 @@
 """The conditioning record: everything that counts, nothing that opens or shows anything, never too long."""
 
 import base64
-import hashlib
 import json
 import math
 from datetime import UTC, datetime
@@ -18,13 +17,15 @@ from facemix.explaining.record import (
 )
 from facemix.faces.quality import FACE_PIXELS, YAW
 from facemix.faces.types import Quality
+from facemix.governance.secrets import Secrets
 
+NAMED = Secrets(b"s" * 32).names("record")
 Z = base64.b64encode(np.arange(8, dtype="<f4").tobytes()).decode()
 RECIPE = {
     "version": 1,
     "model": {"name": "made", "weights": "ab" * 32, "latent_schema": 1},
     "parents": [
-        {"kind": "photo", "sha256": "cd" * 32, "face": 0, "placed": None, "weight": 0.25},
+        {"kind": "photo", "sha256": "cd" * 32, "face": 0, "placed": {"mouth": [7654, 4567]}, "weight": 0.25},
         {"kind": "latent", "z": Z, "origin": "kV0tW3qfX8mZ1aBc", "weight": 0.75},
     ],
     "attributes": {"smile": 1.5},
@@ -35,20 +36,40 @@ QUALITY = Quality(score=0.9, face_pixels=30.0, sharpness=0.5, yaw=math.nan, roll
 
 
 def made(**changes):
-    given = {"card": CARD, "versions": {"facemix": "1"}, "settings": {"gate": True}, **changes}
+    given = {"name": NAMED, "card": CARD, "versions": {"facemix": "1"}, "settings": {"gate": True}, **changes}
     return conditioning_record(given.pop("recipe", RECIPE), "ef" * 32, **given)
 
 
 def test_it_says_what_was_made_of_what_by_which_model():
     record = made(at=datetime(2026, 1, 2, tzinfo=UTC))
-    assert record["schema"] == 1
+    assert record["schema"] == 2
     assert record["at"] == "2026-01-02T00:00:00+00:00"
     assert record["recipe_sha256"] == "ef" * 32
     assert record["recipe"]["attributes"] == {"smile": 1.5}
-    assert record["recipe"]["parents"][0]["sha256"] == "cd" * 32
     assert record["model"]["weights_sha256"] == "ab" * 32
     assert record["model"]["data"] == "noise"
     assert record["settings"] == {"gate": True}
+
+
+def test_whoever_has_a_photograph_cannot_tell_whether_it_was_mixed():
+    record = made()
+    assert record["recipe"]["parents"][0] == {
+        "kind": "photo",
+        "face": 0,
+        "weight": 0.25,
+        "photo_hmac": NAMED("cd" * 32),
+    }
+    assert "cd" * 32 not in json.dumps(record)
+    assert "7654" not in json.dumps(record)  # nor where its eyes are
+    other = made(name=Secrets(b"t" * 32).names("record"))
+    assert other["recipe"]["parents"][0]["photo_hmac"] != NAMED("cd" * 32)
+
+
+def test_without_a_secret_nothing_is_named():
+    assert made(name=None)["recipe"]["parents"] == [
+        {"kind": "photo", "face": 0, "weight": 0.25},
+        {"kind": "latent", "weight": 0.75},
+    ]
 
 
 def test_a_latent_is_named_by_its_hash_and_a_saved_recipe_not_at_all():
@@ -58,7 +79,7 @@ def test_a_latent_is_named_by_its_hash_and_a_saved_recipe_not_at_all():
     assert made()["recipe"]["parents"][1] == {
         "kind": "latent",
         "weight": 0.75,
-        "z_sha256": hashlib.sha256(Z.encode()).hexdigest(),
+        "z_hmac": NAMED(Z),
     }
 
 

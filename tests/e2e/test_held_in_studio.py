@@ -1,0 +1,34 @@
+"""A result that a person looks at first, as the studio shows it."""
+
+import json
+
+import pytest
+from browsing import mix_samples, overflow, says, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+
+def test_a_held_result_leads_to_its_page_and_is_not_asked_for_again(visit, server):
+    page = visit(375, 800)
+    address = f"{server}/held/{'A' * 43}"
+    body = {
+        "code": "held_for_review",
+        "title": "A person will look at the result first",
+        "detail": "a person will look at the result first",
+        "hint": "look at the status page from time to time",
+        "page_url": address,
+    }
+    held = {"status": 202, "content_type": "application/json", "body": json.dumps(body)}
+    for path in ("mix", "strip"):
+        page.route(f"**/api/v1/{path}", lambda route: route.fulfill(**held))
+    for number in (1, 2):
+        page.click(f"[data-sample='{number}']")
+    says(page, "A person will look at the result first. Look")
+    link = page.get_by_role("link", name="See how it stands")
+    assert link.get_attribute("href") == address
+    assert page.locator("#retry").is_hidden()
+    assert overflow(page) == 0
+    for path in ("mix", "strip"):
+        page.unroute(f"**/api/v1/{path}")
+    mix_samples(page, 3)
+    until(page, "document.getElementById('held').hidden")
