@@ -32,3 +32,10 @@ def test_a_held_result_leads_to_its_page_and_is_not_asked_for_again(visit, serve
         page.unroute(f"**/api/v1/{path}")
     mix_samples(page, 3)
     until(page, "document.getElementById('held').hidden")
+
+
+def test_what_was_too_wide_fits(visit):
+    assert overflow(visit(320, 800, path="/verify")) == 0
+    page = visit(1280, 800)
+    fits = "[...document.querySelectorAll('[role=tab]')].every((tab) => tab.scrollWidth <= tab.clientWidth)"
+    assert page.evaluate(fits)
