@@ -20,6 +20,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks import photos, record
+from benchmarks.agreed import agreed
 from benchmarks.outcome import percentile
 from benchmarks.servers import running, serving_environment
 
@@ -87,6 +88,7 @@ def visit(browser: Any, address: str, folder: Path, seconds: float) -> dict[str,
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     context.set_default_timeout(60_000)
     try:
+        context.add_init_script(agreed())
         page = context.new_page()
         page.goto(address)
         # The page asks for its sample faces first.

@@ -39,6 +39,7 @@ def main(out: Path = ROOT / "docs" / "pictures") -> None:
             context = browser.new_context(
                 viewport={"width": width, "height": height}, color_scheme=scheme, device_scale_factor=2
             )
+            context.add_init_script(agreed())
             page = context.new_page()
             page.goto(server.address)
             page.wait_for_load_state("networkidle")
