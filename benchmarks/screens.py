@@ -21,7 +21,7 @@ SHARE = 60  # of the portrait, in percent
 
 def main(out: Path = ROOT / "docs" / "pictures") -> None:
     """Draws studio.png (1280 x 860, light) and phone.png (390 x 844, dark)."""
-    from browsing import BROWSERS, QUIET, filled, give, mix_samples, rested
+    from browsing import BROWSERS, QUIET, agreed, filled, give, mix_samples, rested
     from files import png
     from playwright.sync_api import sync_playwright
     from portraits import portrait
