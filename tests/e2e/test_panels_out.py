@@ -257,7 +257,7 @@ def run(line: str, folder: Path) -> np.ndarray:
     """What a line writes, run by a shell where the photos lie."""
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FACEMIX_")}
-    environment |= {"PATH": path, "FACEMIX_DATA_DIR": str(folder / "data")}
+    environment |= {"PATH": path, "FACEMIX_DATA_DIR": str(folder / "data"), "FACEMIX_MARK": "false"}  # as the server
     ran = subprocess.run(["sh", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, (line, ran.stderr, ran.stdout)
     written = folder / "mix.png"

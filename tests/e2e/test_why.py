@@ -55,7 +55,7 @@ def test_the_nearest_training_faces_and_the_record_are_shown_and_saved(visit, cl
     with page.expect_download() as saved:
         page.click("#why-save")
     told = json.loads(saved.value.path().read_text())
-    assert told["record"]["schema"] == 1
+    assert told["record"]["schema"] == 2
     assert told["recipe"]["parents"][0]["number"] == 1
     assert "picture" not in json.dumps(told["parents"])
 
