@@ -1,12 +1,13 @@
 # `make serve` and `make test` need nothing but Python 3.11 or newer and the package registries.
 # Variables: PYTHON (interpreter), VENV (environment), PIP_ARGS (as --extra-index-url for another torch build), EXTRAS (what
 # `make serve` installs beside the least: openvino makes a CPU faster, video writes MP4; EXTRAS= leaves them out,
-# EXTRAS=openvino,video,postgres adds).
+# EXTRAS=openvino,video,postgres adds), WORKERS (processes that run the tests, each file in one; 0: this one alone).
 
 PYTHON ?= python3
 VENV ?= .venv
 PIP_ARGS ?=
 EXTRAS ?= openvino,video
+WORKERS ?= 2
 CONSTRAINTS := .ci/constraints.txt
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c $(CONSTRAINTS)
 
@@ -16,7 +17,7 @@ serve: $(VENV)/.serve
 	$(VENV)/bin/facemix serve
 
 test: $(VENV)/.test test-tools lint
-	FACEMIX_TEST_BROWSER=required FACEMIX_TEST_POSTGRES=required FACEMIX_TEST_RAY=required $(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	FACEMIX_TEST_BROWSER=required FACEMIX_TEST_POSTGRES=required FACEMIX_TEST_RAY=required $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .
