@@ -120,12 +120,27 @@ class Alignment:
         outside: Literal["mirror", "black"] = "mirror",
     ) -> np.ndarray:
         """`crop` out of a photograph of which no more is decoded than `detail` of its pixels for one of the crop."""
-        longest = max(photo.width, photo.height)
-        pixels = photo.pixels(min(longest, longest * self.scale * detail))
+        pixels = photo.pixels(self.needed(photo, detail))
         height, width = pixels.shape[:2]
         factor = np.array([photo.width / width, photo.height / height])
         matrix = np.concatenate([self.matrix[:, :2] * factor, self.matrix[:, 2:]], axis=1)
         return Alignment(matrix, self.size).crop(pixels, outside=outside)
+
+    def needed(self, photo: PixelSource, detail: float = DETAIL) -> float:
+        """The longer side, in pixels, at which a photograph has `detail` of them for one of the crop, or all it has."""
+        longest = max(photo.width, photo.height)
+        return min(longest, longest * self.scale * detail)
+
+
+def native_side(landmarks: np.ndarray) -> float:
+    """The side in pixels at which the crop of a face has those of its photograph: larger, it is only enlarged.
+
+    landmarks: (5, 2) in pixels of that photograph, as in `Face`.
+
+    Raises:
+        ValueError: the landmarks coincide.
+    """
+    return 1 / Alignment.from_landmarks(landmarks, 1).scale
 
 
 def _reduced_region(image: np.ndarray, matrix: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

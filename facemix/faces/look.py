@@ -22,7 +22,7 @@ from facemix.faces.types import Face, Quality
 from facemix.imaging.decode import DecodeLimits, Photograph
 
 # A JPEG costs nearly as much at an eighth as at a quarter; what the looks at most portraits need is decoded at once.
-_FIRST_SIDE = 640
+FIRST_SIDE = 640
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def look(
 
 
 def _found(photo: Photograph, finder: FaceFinder) -> list[Face]:
-    photo.pixels(_FIRST_SIDE)
+    photo.pixels(FIRST_SIDE)
     faces = finder.find(photo)
     if not faces:
         width, height = photo.sent

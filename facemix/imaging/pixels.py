@@ -94,7 +94,7 @@ def _to_srgb(image: Image.Image, icc: bytes | None, notes: list[str]) -> Image.I
             return converted
     if image.mode == "CMYK":
         notes.append("converted from CMYK")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")  # which copies even what is RGB already
 
 
 def _apply_profile(image: Image.Image, icc: bytes) -> tuple[Image.Image | None, str | None]:

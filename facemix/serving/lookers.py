@@ -1,65 +1,65 @@
 """Looking at photographs beside the model: in threads of this process, or in processes of their own.
 
 In processes, a photograph that crashes its decoder costs its own request and not the server, and the event loop and the
-model share Python's lock with nobody. It imports no torch, so that such a process is small and starts quickly.
+model share Python's lock with nobody. `serving/looker.py` says what each of them does.
 """
 
 from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import os
-import signal
-import sys
 import threading
-import time
+from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import replace
-from multiprocessing.connection import wait
-from multiprocessing.synchronize import Barrier
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+import numpy as np
 
 from facemix.errors import EngineFailed, FacemixError
 from facemix.faces.centerface import CenterFace
 from facemix.faces.finder import FaceFinder
-from facemix.faces.look import Look, look
+from facemix.faces.look import Look
 from facemix.faces.placed import Placed
+from facemix.faces.types import Face
 from facemix.imaging.decode import WORKING_SIDE, DecodeLimits
-from facemix.safety.credentials import read_credentials
-from facemix.safety.photo_features import features
+from facemix.serving.looker import NICE, START_SECONDS, Looker, answer, meet, prepare
 from facemix.serving.meter import took
-from facemix.serving.pool import Pool, in_time, stand_back, stopping
+from facemix.serving.pool import Pool, stopping
 from facemix.serving.tuning import cores
 from facemix.settings import Settings
 
-# Photographs are looked at behind the event loop's and the model's back: a refusal or a batch never waits for them.
-NICE = 5
+T = TypeVar("T")
+
 # A small file can unfold into hundreds of megabytes; only so many are unfolded at once in one process, the others wait.
 DECODERS = 2
 BREAKS = 5  # in a row, from which the processes count as ill
-START_SECONDS = 120.0
-
-Seen = tuple[Look | FacemixError, float]  # what came of a look, and the processor's seconds that it took
 
 
 class Lookers(Protocol):
-    """Belongs to one event loop."""
+    """Belongs to one event loop. A `deadline` is on the clock of `time.monotonic`.
+
+    Raises, whatever is asked:
+        DeadlineExceeded: nobody was free before it. Stopping: after `close`.
+        EngineFailed: who looked died.
+    """
 
     async def look(
         self, data: bytes, crop_size: int, *, placed: Placed | None = None, deadline: float | None = None
     ) -> Look:
-        """As `facemix.faces.look.look`.
+        """As `facemix.faces.look.look`. Raises `ImageError`, `FaceNotFound`, `FacePlacementInvalid`: see there."""
 
-        Args:
-            deadline: on the clock of `time.monotonic`.
+    async def cut(self, data: bytes, face: Face, side: int, *, deadline: float | None = None) -> np.ndarray:
+        """The aligned crop of a face that a look has shown, (side, side, 3) uint8: `facemix.faces.cuts.cut`.
 
-        Raises:
-            ImageError, FaceNotFound, FacePlacementInvalid: see there.
-            DeadlineExceeded: nobody was free before it. Stopping: after `close`.
-            EngineFailed: who looked died.
+        face: in pixels of the upright photograph as it was sent. Raises `ImageError`.
         """
+
+    async def whole(self, data: bytes, side: int, *, deadline: float | None = None) -> np.ndarray:
+        """The whole photograph, upright, (h, w, 3) uint8, reduced to a longer side of at most `side` pixels:
+        `facemix.faces.cuts.whole`. Raises `ImageError`."""
 
     def ill(self) -> str | None:
         """What keeps photographs from being looked at, or None."""
@@ -72,19 +72,23 @@ class ThreadLookers:
     """Looks in `threads` threads with one finder, which must be safe to call from several."""
 
     def __init__(self, finder: FaceFinder, limits: DecodeLimits, threads: int) -> None:
-        self._finder, self._limits = finder, limits
-        self._decoders = threading.BoundedSemaphore(DECODERS)
+        self._looker = Looker(limits, finder, threading.BoundedSemaphore(DECODERS))
         self._pool = Pool("look", threads, nice=NICE)
 
     def look_here(self, data: bytes, crop_size: int, placed: Placed | None = None) -> Look:
         """The work itself, in the caller's thread."""
-        seen = look(data, self._limits, self._finder, crop_size, placed=placed, gate=self._decoders, figures=features)
-        return _with_credentials(seen, data)
+        return self._looker.look(data, crop_size, placed)
 
     async def look(
         self, data: bytes, crop_size: int, *, placed: Placed | None = None, deadline: float | None = None
     ) -> Look:
-        return await self._pool.run(self.look_here, data, crop_size, placed, deadline=deadline)
+        return await self._pool.run(self._looker.look, data, crop_size, placed, deadline=deadline)
+
+    async def cut(self, data: bytes, face: Face, side: int, *, deadline: float | None = None) -> np.ndarray:
+        return await self._pool.run(self._looker.cut, data, face, side, deadline=deadline)
+
+    async def whole(self, data: bytes, side: int, *, deadline: float | None = None) -> np.ndarray:
+        return await self._pool.run(self._looker.whole, data, side, deadline=deadline)
 
     def ill(self) -> str | None:
         return None
@@ -109,7 +113,7 @@ class ProcessLookers:
         self._breaks = 0  # in a row
         self._executor = self._start()
         # Each waits for the others, so none of them does the part of two.
-        self._starting = [self._executor.submit(_meet) for _ in range(processes)]
+        self._starting = [self._executor.submit(meet) for _ in range(processes)]
 
     def wait_until_ready(self) -> None:
         """Blocks until all processes can look. Raises `EngineFailed` when they cannot be started."""
@@ -126,10 +130,27 @@ class ProcessLookers:
     async def look(
         self, data: bytes, crop_size: int, *, placed: Placed | None = None, deadline: float | None = None
     ) -> Look:
+        return await self._run(Looker.look, data, crop_size, placed, deadline=deadline)
+
+    async def cut(self, data: bytes, face: Face, side: int, *, deadline: float | None = None) -> np.ndarray:
+        return await self._run(Looker.cut, data, face, side, deadline=deadline)
+
+    async def whole(self, data: bytes, side: int, *, deadline: float | None = None) -> np.ndarray:
+        return await self._run(Looker.whole, data, side, deadline=deadline)
+
+    def ill(self) -> str | None:
+        return "the processes that look at photographs keep dying" if self._breaks >= BREAKS else None
+
+    def close(self) -> None:
+        self._closed = True
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, work: Callable[..., T], *args: object, deadline: float | None) -> T:
+        """`work`, a method of `Looker`, with `args` in one of the processes."""
         for last in (False, True):
             executor = self._executor
             try:
-                seen = await self._answer(executor.submit(_look, data, crop_size, placed, deadline))
+                found, seconds = await self._answered(executor.submit(answer, work, args, deadline))
             except BrokenProcessPool as error:
                 self._replace(executor)
                 if last:
@@ -144,19 +165,11 @@ class ProcessLookers:
                 raise
             else:
                 self._breaks = 0
-                found, seconds = seen
                 took(seconds)
                 if isinstance(found, FacemixError):
                     raise found
                 return found
         raise AssertionError("the second try answers or raises")
-
-    def ill(self) -> str | None:
-        return "the processes that look at photographs keep dying" if self._breaks >= BREAKS else None
-
-    def close(self) -> None:
-        self._closed = True
-        self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _start(self) -> ProcessPoolExecutor:
         # Not forked: a child of a process with threads inherits locks in any state.
@@ -165,7 +178,7 @@ class ProcessLookers:
         return ProcessPoolExecutor(
             self._processes,
             mp_context=context,
-            initializer=_prepare,
+            initializer=prepare,
             initargs=(self._limits, self._runner, barrier),
         )
 
@@ -175,7 +188,7 @@ class ProcessLookers:
             self._breaks += 1
             self._executor = self._start()
 
-    async def _answer(self, future: Future[Seen]) -> Seen:
+    async def _answered(self, future: Future[T]) -> T:
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
@@ -208,54 +221,3 @@ def _let_go(broken: ProcessPoolExecutor) -> None:
     if queue is not None:
         with suppress(OSError):
             queue._reader.close()
-
-
-# --- in the processes --------------------------------------------------------------------------------------
-
-
-class _Here:
-    """What one process works with."""
-
-    limits: DecodeLimits
-    finder: FaceFinder
-    barrier: Barrier
-
-
-def _prepare(limits: DecodeLimits, runner: str, barrier: Barrier) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's, which means the server: it drains, and so needs us
-    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
-    stand_back(NICE)
-    _Here.limits, _Here.barrier = limits, barrier
-    _Here.finder = FaceFinder(CenterFace(threads=1, runner=runner))
-
-
-def _end_with_parent() -> None:
-    """A server that is killed outright cannot tell its processes to end."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-
-def _meet() -> None:
-    _Here.barrier.wait(START_SECONDS)
-
-
-def _look(data: bytes, crop_size: int, placed: Placed | None, deadline: float | None) -> Seen:
-    # Linux's monotonic clock is the same in all processes; elsewhere it need not be.
-    deadline = deadline if sys.platform == "linux" else None
-    started = time.process_time()
-    try:
-        found: Look | FacemixError = in_time(deadline, _look_now, (data, crop_size, placed))
-    except FacemixError as refusal:  # a photograph that is refused took its time, too
-        found = refusal
-    return found, time.process_time() - started
-
-
-def _look_now(data: bytes, crop_size: int, placed: Placed | None) -> Look:
-    return _with_credentials(look(data, _Here.limits, _Here.finder, crop_size, placed=placed, figures=features), data)
-
-
-def _with_credentials(seen: Look, data: bytes) -> Look:
-    found = read_credentials(data)
-    return seen if found is None else replace(seen, credentials=found.to_json())

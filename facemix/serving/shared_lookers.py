@@ -5,8 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+import numpy as np
+
 from facemix.faces.look import Look
 from facemix.faces.placed import Placed
+from facemix.faces.types import Face
 from facemix.serving.lookers import Lookers, ProcessLookers, lookers_from_settings
 from facemix.serving.pool import stopping
 from facemix.settings import Settings
@@ -63,7 +66,7 @@ class SharedLookers:
 
 
 class Share:
-    """What one mixer has of the pool."""
+    """What one mixer has of the pool. See `Lookers`; whatever is asked raises `Stopping` once this share was closed."""
 
     def __init__(self, pool: Lookers, give_back: Callable[[], None]) -> None:
         self._pool, self._give_back = pool, give_back
@@ -72,10 +75,13 @@ class Share:
     async def look(
         self, data: bytes, crop_size: int, *, placed: Placed | None = None, deadline: float | None = None
     ) -> Look:
-        """See `Lookers`. Raises `Stopping` once this share was closed."""
-        if self._closed:
-            raise stopping()
-        return await self._pool.look(data, crop_size, placed=placed, deadline=deadline)
+        return await self._open().look(data, crop_size, placed=placed, deadline=deadline)
+
+    async def cut(self, data: bytes, face: Face, side: int, *, deadline: float | None = None) -> np.ndarray:
+        return await self._open().cut(data, face, side, deadline=deadline)
+
+    async def whole(self, data: bytes, side: int, *, deadline: float | None = None) -> np.ndarray:
+        return await self._open().whole(data, side, deadline=deadline)
 
     def ill(self) -> str | None:
         return self._pool.ill()
@@ -85,3 +91,8 @@ class Share:
         if not self._closed:
             self._closed = True
             self._give_back()
+
+    def _open(self) -> Lookers:
+        if self._closed:
+            raise stopping()
+        return self._pool

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facemix.faces.align import DETAIL, TEMPLATE, Alignment, apply, similarity
+from facemix.faces.align import DETAIL, TEMPLATE, Alignment, apply, native_side, similarity
 
 # An upright face with eyes 44 pixels apart.
 FACE = np.array([[203, 102], [247, 104], [226, 126], [207, 144], [243, 145]], np.float64)
@@ -96,6 +96,21 @@ def test_another_size_is_the_same_view(size, other):
     resized = Alignment.from_landmarks(FACE, size).resized(other)
     np.testing.assert_allclose(resized.matrix, Alignment.from_landmarks(FACE, other).matrix, rtol=1e-9, atol=1e-7)
     assert resized.size == other
+
+
+@given(angle=angles, scale=scales, x=shifts, y=shifts)
+def test_the_native_side_is_that_of_the_square_that_the_crop_covers(angle, scale, x, y):
+    landmarks = apply(transform_of(angle, scale, x, y), FACE)
+    corners = apply(Alignment.from_landmarks(landmarks, 100).inverse, np.array([[0, 0], [100, 0], [100, 100]]))
+    sides = np.hypot(*np.diff(corners, axis=0).T)
+    np.testing.assert_allclose(sides, native_side(landmarks), rtol=1e-6)
+    native = native_side(landmarks)
+    assert Alignment.from_landmarks(landmarks, round(native) or 1).scale == pytest.approx((round(native) or 1) / native)
+
+
+def test_coincident_landmarks_have_no_native_side():
+    with pytest.raises(ValueError, match="coincide"):
+        native_side(np.full((5, 2), 30.0))
 
 
 def test_the_nose_has_no_say():
@@ -199,7 +214,7 @@ def test_a_crop_of_a_photograph_asks_for_the_pixels_it_needs(astronaut):
 
     photo, alignment = Asked(), Alignment.from_landmarks(FACE * 4, 64)
     crop = alignment.crop_of(photo)
-    assert photo.side == pytest.approx(2048 * alignment.scale * DETAIL)
+    assert photo.side == alignment.needed(photo) == pytest.approx(2048 * alignment.scale * DETAIL)
     assert np.array_equal(crop, Alignment.from_landmarks(FACE, 64).crop(astronaut))
     assert np.abs(crop.astype(int) - alignment.crop(large)).mean() < 1.5
     alignment.resized(256).crop_of(photo)

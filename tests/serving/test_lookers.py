@@ -19,13 +19,16 @@ from facemix.errors import (
     FaceNotFound,
     FacePlacementInvalid,
     FaceTooSmall,
+    ImageCorrupt,
     ImageUnsupported,
     Stopping,
 )
+from facemix.faces.cuts import cut, whole
 from facemix.faces.placed import Placed
 from facemix.imaging.decode import WORKING_SIDE, DecodeLimits
 from facemix.serving import lookers as module
 from facemix.serving.lookers import ProcessLookers
+from facemix.serving.meter import metered
 
 LIMITS = DecodeLimits(max_side=WORKING_SIDE)
 HEAD, CROWD, CAT = png(head()), png(crowd()), png(cat())
@@ -99,6 +102,65 @@ def test_a_deadline_that_has_passed_spares_the_look_at_a_placed_face(apart, find
     near.close()
 
 
+@pytest.mark.parametrize("side", [64, 1024])
+def test_whoever_looks_cuts_the_same(apart, finder, side):
+    near, face = here(finder, LIMITS), PLACED.face()
+
+    async def both():
+        return await asyncio.gather(*(one.cut(HEAD, face, side) for one in (apart, near)))
+
+    far, close = asyncio.run(both())
+    np.testing.assert_array_equal(far, close)
+    np.testing.assert_array_equal(far, cut(HEAD, LIMITS, face, side))
+    near.close()
+
+
+def test_the_face_that_a_look_has_shown_can_be_cut(apart):
+    async def go():
+        seen = await apart.look(CROWD, 64)
+        for found in seen.faces:
+            np.testing.assert_array_equal(await apart.cut(CROWD, found.face, 64), found.crop)
+
+    asyncio.run(go())
+
+
+def test_whoever_looks_gives_the_same_whole_photograph(apart, finder):
+    near = here(finder, LIMITS)
+
+    async def both():
+        return await asyncio.gather(*(one.whole(CROWD, 200) for one in (apart, near)))
+
+    far, close = asyncio.run(both())
+    np.testing.assert_array_equal(far, close)
+    np.testing.assert_array_equal(far, whole(CROWD, LIMITS, 200))
+    near.close()
+
+
+def test_cuts_and_whole_photographs_are_refused_and_metered_like_looks(apart, finder):
+    near = here(finder, LIMITS)
+
+    async def go(lookers):
+        for asked in (
+            lambda data, **when: lookers.cut(data, PLACED.face(), 512, **when),
+            lambda data, **when: lookers.whole(data, 64, **when),
+        ):
+            with pytest.raises(ImageCorrupt):
+                await asked(HEAD[:5000])
+            with pytest.raises(DeadlineExceeded):
+                await asked(HEAD, deadline=time.monotonic() - 1)
+            with metered() as meter:
+                await asked(HEAD, deadline=time.monotonic() + 60)
+            assert meter.cpu_seconds > 0
+
+    for lookers in (apart, near):
+        asyncio.run(go(lookers))
+    near.close()
+    with pytest.raises(Stopping):
+        asyncio.run(near.cut(HEAD, PLACED.face(), 64))
+    with pytest.raises(Stopping):
+        asyncio.run(near.whole(HEAD, 64))
+
+
 def test_a_refusal_comes_back_whole(apart):
     with pytest.raises(FaceNotFound) as caught:
         asyncio.run(apart.look(CAT, 64))
@@ -137,10 +199,15 @@ def test_a_process_that_dies_is_replaced_and_its_photo_looked_at_again(apart, fi
 
 
 def test_a_photo_that_kills_whoever_looks_is_refused_and_the_next_one_is_not(apart, monkeypatch):
-    monkeypatch.setattr(module, "_look", _die)
-    with pytest.raises(EngineFailed, match="died twice") as caught:
-        asyncio.run(apart.look(HEAD, 64))
-    assert caught.value.status == 503
+    monkeypatch.setattr(module, "answer", _die)
+    for asked in (
+        lambda: apart.look(HEAD, 64),
+        lambda: apart.cut(HEAD, PLACED.face(), 64),
+        lambda: apart.whole(HEAD, 64),
+    ):
+        with pytest.raises(EngineFailed, match="died twice") as caught:
+            asyncio.run(asked())
+        assert caught.value.status == 503
     monkeypatch.undo()
     assert asyncio.run(apart.look(HEAD, 64)).faces
 
@@ -172,7 +239,7 @@ def _die(*_):
 
 def test_processes_that_keep_dying_are_an_illness(apart, monkeypatch):
     monkeypatch.setattr(module, "BREAKS", 2)
-    monkeypatch.setattr(module, "_look", _die)
+    monkeypatch.setattr(module, "answer", _die)
     with pytest.raises(EngineFailed):
         asyncio.run(apart.look(HEAD, 64))
     assert "keep dying" in apart.ill()
@@ -182,7 +249,7 @@ def test_processes_that_keep_dying_are_an_illness(apart, monkeypatch):
 
 
 def test_processes_that_cannot_begin_are_told_at_the_start(monkeypatch):
-    monkeypatch.setattr(module, "_prepare", _die)
+    monkeypatch.setattr(module, "prepare", _die)
     made = ProcessLookers(LIMITS, runner="onnxruntime", processes=1)
     with pytest.raises(EngineFailed, match="do not start") as caught:
         made.wait_until_ready()

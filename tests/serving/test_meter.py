@@ -10,7 +10,7 @@ from tiny import tiny_checkpoint
 from facemix.errors import FaceNotFound
 from facemix.faces.centerface import CenterFace
 from facemix.faces.finder import FaceFinder
-from facemix.serving import lookers
+from facemix.serving import looker
 from facemix.serving.engine import Engine
 from facemix.serving.meter import Meter, metered, took
 from facemix.serving.mixer import Mixer
@@ -68,8 +68,8 @@ def test_a_process_tells_what_a_look_took_even_a_vain_one(monkeypatch):
         burn(0.02)
         raise FaceNotFound("no face was found", hint="another photo")
 
-    monkeypatch.setattr(lookers, "_look_now", refuse)
-    found, seconds = lookers._look(b"", 32, None, None)
+    monkeypatch.setattr(looker._Here, "looker", None, raising=False)
+    found, seconds = looker.answer(refuse, (b"", 32), None)
     assert isinstance(found, FaceNotFound)
     assert seconds >= 0.02
 

@@ -14,6 +14,14 @@ class Pool:
         self.looked.append((data, crop_size, placed, deadline))
         return "seen"
 
+    async def cut(self, data, face, side, *, deadline=None):
+        self.looked.append((data, face, side, deadline))
+        return "cut"
+
+    async def whole(self, data, side, *, deadline=None):
+        self.looked.append((data, side, deadline))
+        return "whole"
+
     def ill(self):
         return "they keep dying"
 
@@ -33,13 +41,16 @@ def test_one_pool_is_closed_with_its_last_share_and_made_again():
     first, second = shared.take(), shared.take()
     assert len(pools) == 1
     assert asyncio.run(first.look(b"x", 32, deadline=5.0)) == "seen"
-    assert pools[0].looked == [(b"x", 32, None, 5.0)]
+    assert asyncio.run(first.cut(b"x", "face", 512, deadline=6.0)) == "cut"
+    assert asyncio.run(first.whole(b"x", 2048, deadline=7.0)) == "whole"
+    assert pools[0].looked == [(b"x", 32, None, 5.0), (b"x", "face", 512, 6.0), (b"x", 2048, 7.0)]
     assert first.ill() == "they keep dying"
     first.close()
     first.close()  # gives back one share, not two
     assert pools[0].closed == 0
-    with pytest.raises(Stopping):
-        asyncio.run(first.look(b"x", 32))
+    for asked in (lambda: first.look(b"x", 32), lambda: first.cut(b"x", "face", 512), lambda: first.whole(b"x", 2048)):
+        with pytest.raises(Stopping):
+            asyncio.run(asked())
     assert asyncio.run(second.look(b"y", 64)) == "seen"
     second.close()
     assert pools[0].closed == 1
