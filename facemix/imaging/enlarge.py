@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -31,10 +32,17 @@ def enlarge(pixels: np.ndarray, side: int) -> np.ndarray:
     """
     check_side(side)
     check_square(pixels)
-    if pixels.shape[0] == side:
-        return np.ascontiguousarray(pixels)
-    resized = Image.fromarray(np.ascontiguousarray(pixels)).resize((side, side), Image.Resampling.LANCZOS)
-    return np.asarray(resized)
+    return resized(pixels, side)
+
+
+def resized(pixels: np.ndarray, side: int) -> np.ndarray:
+    """`enlarge` without bounds, and by area averaging where `side` is smaller: (S, S, 3) uint8 to (side, side, 3)."""
+    if len(pixels) > side:
+        return cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)
+    pixels = np.ascontiguousarray(pixels)
+    if len(pixels) == side:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.LANCZOS))
 
 
 def check_side(side: int) -> None:

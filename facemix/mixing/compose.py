@@ -14,7 +14,7 @@ def compose(pictures: np.ndarray, edits: Edits) -> np.ndarray:
 
     Args:
         pictures: (`edits.pictures`, S, S, 3) uint8 RGB: the mix, then each of `edits.regions` in their order, then the
-            mix whose colours are taken.
+            mix whose colours are taken, then, where `edits.compared`, the mix without its edits.
 
     Returns:
         (S, S, 3) uint8 RGB; the mix itself, bit for bit, where there are neither.
@@ -22,4 +22,4 @@ def compose(pictures: np.ndarray, edits: Edits) -> np.ndarray:
     picture = pictures[0]
     if edits.regions:
         picture = blend(pictures[: 1 + len(edits.regions)], tuple(edits.regions))
-    return picture if edits.colour is None else transfer(picture, pictures[-1])
+    return picture if edits.colour is None else transfer(picture, pictures[1 + len(edits.regions)])

@@ -12,7 +12,8 @@ VARIATION = "variation"
 def without_parent(weights: Sequence[float], edits: Edits, place: int) -> tuple[tuple[float, ...], Edits]:
     """Weights and edits with no share of one parent; the others take it in proportion to theirs.
 
-    Where the parent was alone, the others share equally. A region, or colour, that was all its own follows the whole.
+    Where the parent was alone, the others share equally. A region, or colour, that was all its own follows the whole,
+    and so does a trait of it that was kept.
 
     Args:
         weights: N at least 2, summing to 1.
@@ -26,6 +27,7 @@ def without_parent(weights: Sequence[float], edits: Edits, place: int) -> tuple[
         update={
             "regions": {name: shares for name, shares in regions.items() if shares is not None},
             "colour": None if edits.colour is None else _without(edits.colour, place),
+            "keep": {trait: whose for trait, whose in edits.keep.items() if whose != place},
         }
     )
 

@@ -21,6 +21,8 @@ MOST_ERRORS = 1_000
 # A recipe, where its id may stand instead. Pydantic puts the tag into an error's place; nobody has written it.
 SAVED_TAG, WHOLE_TAG = "the id of a saved recipe", "a whole recipe"
 _KINDS = ("photo", "sample", "latent")  # of a recipe's parents; likewise
+_GROUNDS = ("photo", "blurred", "plain")  # of a placement; likewise
+_KEY = "[key]"  # what pydantic puts behind the name of a member that should not be there
 
 
 def check_values(text: str | bytes, most: int = MOST_VALUES, *, where: str | None = None) -> None:
@@ -69,6 +71,10 @@ def _written(loc: tuple[int | str, ...], recipe: bool) -> tuple[int | str, ...]:
             continue
         # Only inside of a recipe: a parent in a body has members of these names.
         if recipe and part in _KINDS and len(before) == 2 and before[0] == "parents" and isinstance(before[1], int):
+            continue
+        if part in _GROUNDS and before[-1:] == ("placement",):
+            continue
+        if part == _KEY and index == len(loc) - 1 and len(before) == 2:
             continue
         recipe = recipe or part == "recipe"
         kept.append(part)

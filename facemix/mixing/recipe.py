@@ -9,11 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, Self, get_args
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
 from facemix.errors import RecipeInvalid
 from facemix.mixing.latents import LATENT_PATTERN, MOST_LATENT_CHARACTERS, pack_latent
@@ -22,12 +34,19 @@ from facemix.mixing.reading import errors_of, place
 Interpolation = Literal["lerp", "slerp"]
 Region = Literal["eyes", "nose", "mouth", "skin", "hair", "frame"]
 REGIONS: tuple[Region, ...] = get_args(Region)
+# What of a face cannot be half one person's and half another's.
+Trait = Literal["hair", "glasses", "background"]
+TRAITS: tuple[Trait, ...] = get_args(Trait)
 RECIPE_SCHEMA = 1
 _HINT = "docs/recipe.md describes every field of a recipe"
 # In standard deviations of the data set. Beyond three hardly any photograph was seen, and the decoder invents.
 MOST_MOVED = 3.0
 MOST_PARENTS = 32
+LEAST_SIDE, MOST_SIDE = 64, 1024  # of a result, pixels
+USUAL_SIDE = 512  # of one with detail or a placement for which no size was asked, where the photographs allow it
 MOST_VIVID = 0.5  # more than half, and the mix exaggerates, as slerp does
+GROUNDS = ("photo", "blurred", "plain")  # what a face can be put onto
+_COLOUR = re.compile(r"^#[0-9a-f]{6}$")
 # Nearer to 1 than this, weights are kept as they are: a recipe drawn again is the same recipe, of the same hash.
 _COMPLETE = 1e-9
 _SUMMABLE = 1e300  # larger weights are scaled down before they are summed, which would overflow
@@ -59,6 +78,33 @@ Vividness = Annotated[
     float,
     Field(ge=0, le=MOST_VIVID, description="share of the norm that lerp loses which is given back; slerp loses none"),
     AfterValidator(lambda vividness: vividness + 0.0),
+]
+Detail = Annotated[
+    float,
+    Field(ge=0, le=1, description="how much of the photographs' own detail is carried into the mix"),
+    AfterValidator(lambda detail: detail + 0.0),
+]
+Size = Annotated[
+    int, Field(ge=LEAST_SIDE, le=MOST_SIDE, description="side of the result in pixels; null: as the photographs allow")
+]
+
+
+def _whose(given: Any, known: ValidatorFunctionWrapHandler) -> Any:
+    """One sentence in the place of an error for each kind of value that it could have been."""
+    try:
+        return known(given)
+    except ValidationError:
+        raise ValueError(f"it is the number of a parent, from 0 to {MOST_PARENTS - 1}, or mixed") from None
+
+
+# Whose trait: a parent's, counted from 0, or that of all.
+Kept = Annotated[Annotated[int, Field(ge=0, lt=MOST_PARENTS, strict=True)] | Literal["mixed"], WrapValidator(_whose)]
+Keep = Annotated[
+    dict[Trait, Kept],
+    Field(
+        max_length=len(TRAITS),
+        description="the parent, counted from 0, whose hair, glasses or background the result has, or `mixed`",
+    ),
 ]
 
 
@@ -146,6 +192,53 @@ class Variation(BaseModel):
     radius: float = Field(gt=0, le=1, allow_inf_nan=False, description="how far; at 1 it is that draw itself")
 
 
+def _plain_colour(given: Any) -> Any:
+    if isinstance(given, str) and not _COLOUR.fullmatch(given):
+        raise ValueError("write it as #rrggbb in small letters, as in #e8e4da")
+    return given
+
+
+class OntoPhoto(BaseModel):
+    """The face goes back into the whole photograph that a parent comes from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    onto: Literal["photo"] = "photo"
+    parent: int = Field(0, ge=0, lt=MOST_PARENTS, description="whose photograph, counted from 0")
+
+
+class OntoBlurred(BaseModel):
+    """The same, with all but the head blurred."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    onto: Literal["blurred"] = "blurred"
+    parent: int = Field(0, ge=0, lt=MOST_PARENTS, description="whose photograph, counted from 0")
+
+
+class OntoPlain(BaseModel):
+    """The face alone, fading into one colour."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    onto: Literal["plain"] = "plain"
+    colour: Annotated[str, BeforeValidator(_plain_colour)] = Field(
+        "#808080", pattern=_COLOUR.pattern, description="sRGB, as in #e8e4da"
+    )
+
+
+def _known_ground(given: Any) -> Any:
+    """Says in plain words what pydantic would say of tags and discriminators."""
+    if isinstance(given, dict) and given.get("onto") not in GROUNDS:
+        raise ValueError(f'say onto what, as in {{"onto": "photo"}}: {", ".join(GROUNDS)}')
+    return given
+
+
+Placement = Annotated[
+    Annotated[OntoPhoto | OntoBlurred | OntoPlain, Field(discriminator="onto")], BeforeValidator(_known_ground)
+]
+
+
 class Edits(BaseModel):
     """What is done to a mix besides weighing its parents. As it stands, nothing."""
 
@@ -163,7 +256,16 @@ class Edits(BaseModel):
     )
     colour: Shares | None = Field(None, description="weights of the parents in the colours, where they differ")
     variation: Variation | None = None
+    detail: Annotated[Detail, Field(strict=True)] = 0.0
+    keep: Keep = Field(default_factory=dict)
+    size: Annotated[Size | None, Field(strict=True)] = None
+    placement: Placement | None = Field(None, description="what the face is put onto; null: the aligned crop alone")
     seed: int = Field(0, ge=0, lt=2**31, description="seed of the draws from the prior")
+
+    @field_validator("keep")
+    @classmethod
+    def _keep(cls, keep: Keep) -> Keep:
+        return {name: keep[name] for name in TRAITS if name in keep}
 
     @field_validator("attributes")
     @classmethod
@@ -196,10 +298,25 @@ class Edits(BaseModel):
     @property
     def pictures(self) -> int:
         """How many pictures are decoded to draw one frame."""
-        return 1 + len(self.regions) + (self.colour is not None)
+        return 1 + len(self.regions) + (self.colour is not None) + self.compared
+
+    @property
+    def compared(self) -> bool:
+        """Whether the mix is decoded without its edits, too: where they change it, no photograph's detail fits."""
+        return self.detail > 0 and (bool(self.attributes) or self.variation is not None)
+
+    @property
+    def enlarged(self) -> bool:
+        """Whether the result may have another side than the model's."""
+        return self.detail > 0 or self.size is not None or self.placement is not None
+
+    def as_decoded(self) -> Self:
+        """The same without what is done to the model's picture afterwards: no detail, size or placement."""
+        return self.model_copy(update={"detail": 0.0, "keep": {}, "size": None, "placement": None})
 
     def check_parents(self, count: int) -> None:
-        """Raises `RecipeInvalid` unless regions and colour have a weight for each of `count` parents."""
+        """Raises `RecipeInvalid` unless regions and colour have a weight for each of `count` parents, and what is kept
+        or put onto a photograph is that of one of them."""
         given = {f"regions.{name}": shares for name, shares in self.regions.items()}
         if self.colour is not None:
             given["colour"] = self.colour
@@ -208,6 +325,16 @@ class Edits(BaseModel):
                 raise RecipeInvalid(
                     f"{len(shares)} weights were given for {count} parents",
                     hint="give one weight for each parent",
+                    where=where,
+                )
+        named = {f"keep.{name}": parent for name, parent in self.keep.items() if parent != "mixed"}
+        if isinstance(self.placement, OntoPhoto | OntoBlurred):
+            named["placement.parent"] = self.placement.parent
+        for where, parent in named.items():
+            if parent >= count:
+                raise RecipeInvalid(
+                    f"it names parent {parent}, and there are {count}",
+                    hint=f"parents are counted from 0; name one from 0 to {count - 1}",
                     where=where,
                 )
 

@@ -16,7 +16,8 @@ from typing import Any
 
 from facemix.errors import FacemixError, RequestInvalid
 from facemix.mixing.notes import Note
-from facemix.mixing.recipe import MOST_PARENTS, Edits, ModelIdentity, Recipe, normalise_weights
+from facemix.mixing.recipe import MOST_PARENTS, TRAITS, Edits, ModelIdentity, Recipe, normalise_weights
+from facemix.mixing.shorthand import read_keep
 from facemix.serving.types import ParentInput, PhotoInput, SampleInput
 
 TABLE = "pairs.csv"
@@ -24,14 +25,15 @@ MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
 
 _PAIR = ("a", "b", "weight")
-_EDITS = ("interpolation", "vividness", "seed")
+_EDITS = ("interpolation", "vividness", "detail", "size", "seed")
 _OTHERS = ("name", "prompt", "negative_prompt", *_EDITS)
-_ATTRIBUTE = "attr:"
+_ATTRIBUTE, _KEEP = "attr:", "keep:"
+_KEPT = tuple(f"{_KEEP}{trait}" for trait in TRAITS)
 _NUMBERED = re.compile(r"([pw])([1-9]\d?)\Z", re.ASCII)
 _SAMPLE = re.compile(r"sample:(\d{1,10})\Z", re.ASCII)
 _UNFIT = re.compile(r"[^\w.-]+")
 _LONGEST_NAME = 48  # characters; each has at most four bytes, and file systems take 255
-_COLUMNS_HINT = "the columns are a, b and weight, or p1, w1, p2, w2, ...; and name, attr:NAME, prompt, ..."
+_COLUMNS_HINT = "the columns are a, b and weight, or p1, w1, p2, w2, ...; and name, attr:NAME, prompt, keep:hair, ..."
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,8 @@ def safe_path(text: str, *, where: str | None = None) -> str:
 
 def _check_columns(columns: Sequence[str], where: str) -> None:
     for place, name in enumerate(columns):
-        known = name in _PAIR or name in _OTHERS or _NUMBERED.match(name) or name.startswith(_ATTRIBUTE)
+        known = name in _PAIR or name in _OTHERS or name in _KEPT or _NUMBERED.match(name)
+        known = known or name.startswith(_ATTRIBUTE)
         if not known or name in columns[:place]:
             said = "there twice" if known else "not known"
             raise RequestInvalid(f"the column {name[:60]!r} is {said}", hint=_COLUMNS_HINT, where=where)
@@ -181,17 +184,23 @@ def _row(number: int, columns: Sequence[str], line: Sequence[str]) -> Row:
 
 def _wish(cells: Mapping[str, str], *, paired: bool) -> Wish:
     sources, weights = _pair(cells) if paired else _numbered(cells)
-    kinds: dict[str, Callable[[str, str], Any]] = {"vividness": _number, "seed": _whole}
+    kinds: dict[str, Callable[[str, str], Any]] = {
+        "vividness": _number,
+        "detail": _number,
+        "size": _whole,
+        "seed": _whole,
+    }
     edits = {name: kinds.get(name, _text)(cells[name], name) for name in _EDITS if name in cells}
     attributes = {
         name.removeprefix(_ATTRIBUTE): _number(cell, name)
         for name, cell in cells.items()
         if name.startswith(_ATTRIBUTE)
     }
+    kept = [f"{name.removeprefix(_KEEP)}={cells[name]}" for name in _KEPT if name in cells]
     return Wish(
         sources=tuple(_source(text, where) for where, text in sources.items()),
         weights=normalise_weights(weights),
-        edits=Edits.of(**edits, attributes=attributes),
+        edits=Edits.of(**edits, attributes=attributes, keep=read_keep(kept, where="keep")),
         prompt=cells.get("prompt", ""),
         negative_prompt=cells.get("negative_prompt", ""),
     )

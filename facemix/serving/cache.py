@@ -48,6 +48,10 @@ class Cache(Generic[V]):
         self._kept.expire()
         return int(self._kept.currsize)
 
+    def peek(self, key: Hashable) -> V | None:
+        """What is kept under a key, or None; nothing is made."""
+        return None if self._kept is None else self._kept.get(key)
+
     async def get(self, key: Hashable, make: Callable[[], Awaitable[V]]) -> V:
         """The value of `key`, from memory, from the work of another caller, or made now."""
         if self._kept is not None and (known := self._kept.get(key)) is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -40,6 +40,7 @@ from facemix.mixing.variation import vary
 from facemix.safety.credentials import UploadCredentials
 from facemix.safety.photo_gate import PhotoGate, judged, load_gate
 from facemix.serving.cache import Cache
+from facemix.serving.detailing import Detailing
 from facemix.serving.engine import Engine, engine_from_settings
 from facemix.serving.jobs import Served
 from facemix.serving.lookers import Lookers, ProcessLookers, lookers_from_settings
@@ -47,6 +48,7 @@ from facemix.serving.meter import took
 from facemix.serving.observer import Observer
 from facemix.serving.pool import Pool
 from facemix.serving.result_gate import ResultGate
+from facemix.serving.together import together
 from facemix.serving.types import (
     Cost,
     FoundPhoto,
@@ -65,6 +67,7 @@ from facemix.serving.types import (
 )
 from facemix.settings import Settings
 from facemix.vae.directions import AttributeDirections
+from facemix.vae.geometry import load_geometry
 
 _PLAIN = Edits()
 # A request is given up so long after its deadline if the device has not answered: it hangs.
@@ -83,6 +86,7 @@ class Mixer:
         crop_size: side of the results in pixels.
         latent_size: numbers of a latent.
         attributes: the directions of the model, None where it has none.
+        detailing: results at the photograph's own size.
         gate: refuses faces that are no photographs; None where there is none, or the operator wants none.
         neighbours: the index of its training faces, None where it has none.
     """
@@ -125,6 +129,14 @@ class Mixer:
             max_bytes=cache_bytes // 8,
             seconds=cache_seconds,
             size=lambda z: z.nbytes,
+            observer=self._observer,
+        )
+        self.detailing = Detailing(
+            lookers,
+            load_geometry(engine.folder),
+            engine.crop_size,
+            cache_bytes=cache_bytes,
+            cache_seconds=cache_seconds,
             observer=self._observer,
         )
         self.model: ModelIdentity = engine.identity
@@ -170,14 +182,28 @@ class Mixer:
             LatentRefused: a latent from outside lies where no face of the model is.
             ResultWithheld, DocumentStyle: what came out is no face, or could pass for a document's portrait.
             AttributesMissing: attributes are to be moved, and the model has no directions.
+            PhotographMissing: detail, or a placement, needs a photograph that is not kept any more.
             ImageError, FaceError: see `find_faces`; a face is refused by a gate, or there is no such face.
             Busy, DeadlineExceeded, EngineFailed, Stopping: see `Batcher.submit`.
         """
-        made = await self.frames(parents, [FrameSpec(tuple(one.weight for one in parents), edits)], deadline=deadline)
+        spec = FrameSpec(tuple(one.weight for one in parents), edits)
+        bill = _Bill(self._observer)
+        made = await self._frames(parents, [spec], deadline, bill)
         (recipe,) = made.recipes
         (margin,) = made.margins or (1.0,)
+        image = await self._placed(made, parents, edits, deadline, bill)
         notes = await self._beside(bool(recipe.attributes), lambda: self._notes(made.latents, recipe))
-        return MixResult(made.frames[0], recipe, made.parents, made.latents, notes, made.stage_ms, made.cost, margin)
+        return MixResult(
+            image,
+            recipe,
+            made.parents,
+            made.latents,
+            notes,
+            bill.milliseconds,
+            bill.cost,
+            margin,
+            None if edits.placement is None else made.frames[0],
+        )
 
     async def frames(
         self, parents: Sequence[ParentInput], specs: Sequence[FrameSpec], *, deadline: float | None = None
@@ -185,28 +211,104 @@ class Mixer:
         """Pictures made of the same parents, whose own weights are ignored.
 
         Args:
-            specs: at least one; all under one seed.
+            specs: at least one; all under one seed, and of one size. None has a placement, which single mixes alone
+                have.
 
         Raises:
             RecipeInvalid, AttributesMissing, ImageError, FaceError, Busy, DeadlineExceeded, EngineFailed, Stopping: as
                 `mix`.
         """
+        if any(spec.edits.placement is not None for spec in specs):
+            raise RecipeInvalid(
+                "several pictures cannot be put onto a photograph or a colour",
+                hint="leave placement out, or ask for one mix at a time",
+                where="placement",
+            )
+        return await self._frames(parents, specs, deadline, _Bill(self._observer))
+
+    async def _frames(
+        self, parents: Sequence[ParentInput], specs: Sequence[FrameSpec], deadline: float | None, bill: _Bill
+    ) -> FramesResult:
         specs = self._checked(parents, specs)
-        bill = _Bill(self._observer)
         # bytes -> image -> face -> crop -> latent
         faces, z = await self._parents(parents, specs[0].edits.seed, deadline, bill)
         # latent -> mix -> decoded crop
         slow = len(specs) > 1 or any(spec.edits.pictures > 1 or spec.edits.interpolation == "slerp" for spec in specs)
         rows = await self._beside(slow, lambda: np.concatenate([self._rows(z, spec) for spec in specs]))
-        pictures = await self._decode(rows, deadline, bill)
-        if len(pictures) > len(specs):
+        decoded = await self._decode(rows, deadline, bill)
+        pictures = decoded
+        if len(decoded) > len(specs):
             with bill.stage("compose"):
-                pictures = await self._beside(True, lambda: _composed(pictures, specs))
+                pictures = await self._beside(True, lambda: _composed(decoded, specs))
         # Of a frame that several pictures were put together to, the first is the mix itself.
         firsts = np.cumsum([0, *(spec.edits.pictures for spec in specs[:-1])])
+        # What the model drew is judged; what is carried into it comes of photographs that were let in.
         margins = await self._checked_results(pictures, rows[firsts], bill)
+        pictures = await self._detailed(parents, faces, z.numpy(), specs, decoded, pictures, deadline, bill)
         recipes = tuple(self._recipe(parents, faces, spec) for spec in specs)
         return FramesResult(pictures, recipes, faces, z.numpy(), bill.milliseconds, bill.cost, margins)
+
+    async def _detailed(
+        self,
+        parents: Sequence[ParentInput],
+        faces: Sequence[ParentFace],
+        latents: np.ndarray,
+        specs: Sequence[FrameSpec],
+        decoded: np.ndarray,
+        composed: np.ndarray,
+        deadline: float | None,
+        bill: _Bill,
+    ) -> np.ndarray:
+        """The frames at their own side, with the photographs' detail: (N, S, S, 3); `composed` where none is asked for.
+
+        Args:
+            decoded: the decoded pictures of all frames; composed: what was put together of each frame's.
+        """
+        if not any(spec.edits.enlarged for spec in specs):
+            return composed
+        detailing = self.detailing
+        if not any(spec.edits.detail for spec in specs):
+            return np.stack(
+                [detailing.enlarged(one, spec.edits, faces) for one, spec in zip(composed, specs, strict=True)]
+            )
+        most = max(specs, key=lambda spec: spec.edits.size or 0).edits
+        with bill.stage("cut"):
+            carry = await detailing.carry(
+                parents, faces, latents, most, lambda z: self._decode(z, deadline, bill), deadline=deadline
+            )
+
+        def carried() -> np.ndarray:
+            frames, at = [], 0
+            for picture, spec in zip(composed, specs, strict=True):
+                own = decoded[at : at + spec.edits.pictures]
+                at += spec.edits.pictures
+                frames.append(detailing.frame(carry, own, picture, spec))
+            return np.stack(frames)
+
+        with bill.stage("carry"):
+            return await self._beside(True, carried)
+
+    async def _placed(
+        self,
+        made: FramesResult,
+        parents: Sequence[ParentInput],
+        edits: Edits,
+        deadline: float | None,
+        bill: _Bill,
+    ) -> np.ndarray:
+        """The mix where the edits put it, (H, W, 3); judged again, since what is around a face makes a portrait."""
+        face = made.frames[0]
+        if edits.placement is None:
+            return face
+        with bill.stage("place"):
+            image = await self.detailing.placed(
+                face, edits, parents, made.parents, lambda work: self._beside(True, work), deadline=deadline
+            )
+        gate = self.results
+        if gate is not None:
+            with bill.stage("check"):
+                await self._composer.run(lambda: gate.refuse_document(image))
+        return image
 
     async def strip(
         self,
@@ -239,6 +341,8 @@ class Mixer:
             RecipeInvalid, AttributesMissing, ImageError, FaceError, Busy, DeadlineExceeded, EngineFailed, Stopping: as
                 `mix`.
         """
+        # A latent is of the model's picture; what is done to that afterwards stays in the recipe.
+        edits = edits.as_decoded()
         (spec,) = self._checked(parents, [FrameSpec(tuple(one.weight for one in parents), edits)])
         if edits.pictures > 1:
             made = await self.frames(parents, [spec], deadline=deadline)
@@ -287,7 +391,7 @@ class Mixer:
     def vitals(self) -> Vitals:
         """How it is doing."""
         batcher = self.engine.batcher
-        sizes = {"photos": self._photos.bytes, "latents": self._latents.bytes}
+        sizes = {"photos": self._photos.bytes, "latents": self._latents.bytes, **self.detailing.bytes}
         return Vitals(self.engine.backend, self.engine.device, batcher.depth, batcher.beat_age, sizes)
 
     def close(self) -> None:
@@ -298,6 +402,7 @@ class Mixer:
         self._writer.close()
         self._photos.clear()
         self._latents.clear()
+        self.detailing.clear()
 
     # --- bytes -> image -> face -> crop --------------------------------------------------------------------
 
@@ -340,10 +445,10 @@ class Mixer:
     ) -> tuple[tuple[ParentFace, ...], torch.Tensor]:
         """All parents at once: what was used of each, and their latents, (N, Z)."""
         with bill.stage("look"):
-            used = await _all(self._choose(parent, deadline) for parent in parents)
+            used = await together(self._choose(parent, deadline) for parent in parents)
         # Only when all have been seen: so their crops meet in one batch, and none is encoded for a refusal.
         with bill.stage("encode"):
-            latents = await _all(
+            latents = await together(
                 self._latent(parent, face, seed, deadline, bill) for parent, face in zip(parents, used, strict=True)
             )
         return tuple(used), torch.stack(latents)
@@ -397,10 +502,13 @@ class Mixer:
 
     def _rows(self, z: torch.Tensor, spec: FrameSpec) -> np.ndarray:
         """The latents of one frame's pictures, (P, Z): the mix itself, each region that has weights of its own, in
-        their order, and the mix whose colours are taken."""
+        their order, the mix whose colours are taken, and the mix without edits where they are compared."""
         edits = spec.edits
         shares = [spec.weights, *edits.regions.values(), *([] if edits.colour is None else [edits.colour])]
-        return torch.stack([self._edited(self._interpolated(z, weights, edits), edits) for weights in shares]).numpy()
+        rows = [self._edited(self._interpolated(z, weights, edits), edits) for weights in shares]
+        if edits.compared:
+            rows.append(self._interpolated(z, spec.weights, edits))
+        return torch.stack(rows).numpy()
 
     def _interpolated(self, z: torch.Tensor, weights: Sequence[float], edits: Edits) -> torch.Tensor:
         return interpolate(
@@ -496,18 +604,6 @@ class _Bill:
 
     def add(self, cost: Cost) -> None:
         self.cost += cost
-
-
-async def _all(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """All results, worked out at the same time. Of several failures the first in their order is raised, whichever came
-    sooner; what is left is given up."""
-    tasks = [asyncio.ensure_future(one) for one in work]
-    try:
-        return [await task for task in tasks]
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _answer(future: Future[Served], deadline: float | None) -> Served:

@@ -51,6 +51,10 @@ class ResultGate:
         refuse_document(frames, self._detector)
         return tuple(verdict.margin for verdict in verdicts)
 
+    def refuse_document(self, picture: np.ndarray) -> None:
+        """Raises `DocumentStyle` for a picture, (H, W, 3) uint8 RGB, that could be put on an identity document."""
+        refuse_document(picture[None], self._detector)
+
     @cached_property
     def _detector(self) -> CenterFace:
         return CenterFace(threshold=_LEAST_SCORE, threads=1, runner=self._runner)

@@ -134,9 +134,16 @@ class Cost:
 
 @dataclass(frozen=True)
 class MixResult:
-    """image: (S, S, 3) uint8 RGB. `latents`: (N, Z) float32, the parents'. `margin`: how far it is from being withheld,
-    from 0 to 1 (`facemix.safety.results`). `stage_ms`: milliseconds of ``look``,
-    ``encode``, ``decode`` and, where there is something to put together, ``compose``, each for all parents together."""
+    """What one mix is.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB, a square unless it was put onto a photograph.
+        latents: (N, Z) float32, the parents'.
+        stage_ms: milliseconds of ``look``, ``encode``, ``decode`` and, where there is something to do, ``compose``,
+            ``cut``, ``carry``, ``place``, each for all parents together.
+        margin: how far it is from being withheld, from 0 to 1 (`facemix.safety.results`).
+        face: the mix by itself, (S, S, 3) uint8 RGB, where `image` shows more; else None.
+    """
 
     image: np.ndarray
     recipe: Recipe
@@ -146,6 +153,7 @@ class MixResult:
     stage_ms: dict[str, float] = field(default_factory=dict)
     cost: Cost = Cost()
     margin: float = 1.0
+    face: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

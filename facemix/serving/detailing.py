@@ -1,0 +1,255 @@
+"""Results at the photograph's own size: photographs cut at it, what is carried from them, what the face is put onto."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from facemix.errors import PhotographMissing, RecipeInvalid
+from facemix.faces.align import Alignment, native_side
+from facemix.faces.paste import onto_blurred, onto_photo, onto_plain
+from facemix.imaging.enlarge import resized
+from facemix.mixing.carry import Carry
+from facemix.mixing.recipe import MOST_SIDE, USUAL_SIDE, Edits, OntoBlurred, OntoPlain, PhotoParent, PlacedPoints
+from facemix.serving.cache import Cache
+from facemix.serving.lookers import Lookers
+from facemix.serving.observer import Observer
+from facemix.serving.together import together
+from facemix.serving.types import FoundPhoto, FrameSpec, LatentInput, ParentFace, ParentInput, PhotoInput
+from facemix.vae.geometry import GRID, SIDE, Geometry
+
+MOST_WHOLE = 2048  # pixels of the longer side of a photograph that a face is put into
+
+Decode = Callable[[np.ndarray], Awaitable[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A photograph, aligned as its crop is: (s, s, 3) uint8; s is at most its own resolution there, or the model's.
+    `key` names photograph, face and side."""
+
+    pixels: np.ndarray
+    key: tuple[object, ...]
+
+
+class Detailing:
+    """Belongs to one event loop. Keeps cuts for a while, in memory only, so that a face that is kept by an id can be
+    mixed with its detail, and what is known of the parents of a mix, so that its next frame comes at once.
+
+    Args:
+        crop: side of the model's pictures, C.
+        geometry: reads shapes; None where the checkpoint has none: parents lie over one another as they are aligned.
+        cache_bytes, cache_seconds: of cuts and of carries each; 0 keeps nothing.
+    """
+
+    def __init__(
+        self,
+        lookers: Lookers,
+        geometry: Geometry | None,
+        crop: int,
+        *,
+        cache_bytes: int,
+        cache_seconds: float,
+        observer: Observer,
+    ) -> None:
+        self._lookers, self._geometry, self._crop = lookers, geometry, crop
+        self._cuts: Cache[Cut] = Cache(
+            "cuts",
+            max_bytes=cache_bytes,
+            seconds=cache_seconds,
+            size=lambda cut: cut.pixels.nbytes + 1024,
+            observer=observer,
+        )
+        self._carries: Cache[Carry] = Cache(
+            "carries",
+            max_bytes=cache_bytes,
+            seconds=cache_seconds,
+            size=lambda carry: carry.bytes,
+            observer=observer,
+        )
+
+    @property
+    def bytes(self) -> dict[str, int]:
+        """Memory of each cache."""
+        return {"cuts": self._cuts.bytes, "carries": self._carries.bytes}
+
+    def clear(self) -> None:
+        self._cuts.clear()
+        self._carries.clear()
+
+    async def keep(self, photo: PhotoInput, found: FoundPhoto, index: int, *, deadline: float | None = None) -> None:
+        """Cuts a face at the usual side, for mixes that know it by an id alone."""
+        await self._cut(photo, found, index, USUAL_SIDE, deadline)
+
+    async def carry(
+        self,
+        parents: Sequence[ParentInput],
+        faces: Sequence[ParentFace],
+        latents: np.ndarray,
+        edits: Edits,
+        decode: Decode,
+        *,
+        deadline: float | None = None,
+    ) -> Carry:
+        """What is carried from these parents, at the side that the edits ask for and the photographs allow.
+
+        Args:
+            faces: what was used of each; latents: (N, Z) float32, theirs.
+            decode: (n, Z) float32 to (n, C, C, 3) uint8.
+
+        Raises:
+            PhotographMissing: detail is asked for of a face whose photograph is not kept any more.
+            ImageError, Busy, DeadlineExceeded, EngineFailed, Stopping: see `Lookers.cut` and `decode`.
+        """
+        cuts = await together(
+            self._known(parent, face, edits, deadline) for parent, face in zip(parents, faces, strict=True)
+        )
+        largest = max((len(cut.pixels) for cut in cuts if cut is not None), default=self._crop)
+        side = max(self._crop, min(edits.size or USUAL_SIDE, largest))
+        marks = [
+            (hashlib.sha256(z.tobytes()).digest(), None if cut is None else cut.key)
+            for z, cut in zip(latents, cuts, strict=True)
+        ]
+
+        async def make() -> Carry:
+            own = await decode(latents)
+            small = np.stack(
+                [resized(one if cut is None else cut.pixels, SIDE) for one, cut in zip(own, cuts, strict=True)]
+            )
+            return Carry(
+                [None if cut is None else resized(cut.pixels, side) for cut in cuts],
+                own,
+                self.shapes(small),
+                side=side,
+            )
+
+        return await self._carries.get((side, *marks), make)
+
+    def shapes(self, crops: np.ndarray) -> np.ndarray:
+        """See `Geometry.shapes`; nothing is displaced where there is no geometry. crops: (N, s, s, 3) uint8."""
+        if self._geometry is None:
+            return np.zeros((len(crops), 2, GRID, GRID), np.float32)
+        return self._geometry.shapes(np.stack([resized(crop, SIDE) for crop in crops]))
+
+    def enlarged(self, picture: np.ndarray, edits: Edits, faces: Sequence[ParentFace]) -> np.ndarray:
+        """The model's picture, (C, C, 3) uint8, at the side that the edits ask for, (S, S, 3) uint8, but no larger than
+        what the photographs have there."""
+        own = [native_side(used.chosen.face.landmarks) for used in faces if used.chosen is not None]
+        most = max(self._crop, min(MOST_SIDE, round(max(own)))) if own else MOST_SIDE
+        return resized(picture, min(edits.size or USUAL_SIDE, most))
+
+    def frame(self, carry: Carry, pictures: np.ndarray, composed: np.ndarray, spec: FrameSpec) -> np.ndarray:
+        """One frame with detail, at its own side.
+
+        Args:
+            pictures: (`edits.pictures`, C, C, 3) uint8, see `facemix.mixing.compose.compose`.
+            composed: (C, C, 3) uint8, what was put together of them.
+
+        Returns:
+            (S, S, 3) uint8; S is the size that was asked for, where the photographs have so many pixels.
+        """
+        edits, change, moved = spec.edits, None, None
+        if edits.compared:
+            edited, plain = pictures[0], pictures[-1]
+            change = np.abs(edited.astype(np.float32) - plain).max(-1)
+            shapes = self.shapes(np.stack([edited, plain]))
+            moved = shapes[0] - shapes[1]
+        frame = carry.frame(
+            composed,
+            spec.weights,
+            detail=edits.detail,
+            regions=edits.regions,
+            keep=edits.keep,
+            change=change,
+            moved=moved,
+        )
+        return frame if edits.size is None or edits.size >= carry.side else resized(frame, edits.size)
+
+    async def placed(
+        self,
+        face: np.ndarray,
+        edits: Edits,
+        parents: Sequence[ParentInput],
+        faces: Sequence[ParentFace],
+        beside: Callable[[Callable[[], np.ndarray]], Awaitable[np.ndarray]],
+        *,
+        deadline: float | None = None,
+    ) -> np.ndarray:
+        """The face where the edits put it: (H, W, 3) uint8.
+
+        Args:
+            face: (S, S, 3) uint8, the mix.
+            beside: runs the work in a thread.
+
+        Raises:
+            PhotographMissing: that parent's photograph is not here.
+            RecipeInvalid: it has none, or its face is too small in it.
+        """
+        placement = edits.placement
+        if placement is None:
+            return face
+        if isinstance(placement, OntoPlain):
+            return await beside(lambda: onto_plain(face, placement.colour))
+        parent, used = parents[placement.parent], faces[placement.parent]
+        if not isinstance(parent, PhotoInput) or used.photo is None or used.chosen is None:
+            raise _no_photograph(parent, where="placement.parent")
+        photo, points = used.photo, used.chosen.face.landmarks
+        longer = max(photo.width, photo.height)
+        # So large that the face in it has as many pixels as the mix, where the photograph has them.
+        wanted = min(longer, MOST_WHOLE, max(256, round(longer * len(face) / native_side(points))))
+        whole = await self._lookers.whole(parent.data, wanted, deadline=deadline)
+        scale = np.array([whole.shape[1] / photo.width, whole.shape[0] / photo.height])
+        alignment = Alignment.from_landmarks(points * scale, len(face))
+        put = onto_blurred if isinstance(placement, OntoBlurred) else onto_photo
+        try:
+            return await beside(lambda: put(whole, alignment, face))
+        except ValueError as error:
+            raise RecipeInvalid(
+                f"the face cannot be put into this photograph: {error}",
+                hint="choose another placement, or a photograph that shows the whole face",
+                where="placement",
+            ) from error
+
+    async def _known(self, parent: ParentInput, face: ParentFace, edits: Edits, deadline: float | None) -> Cut | None:
+        """The cut of a parent; None for one that never had a photograph."""
+        side = MOST_SIDE if (edits.size or 0) > USUAL_SIDE else USUAL_SIDE
+        if isinstance(parent, PhotoInput):
+            assert face.photo is not None  # a photograph has been looked at
+            assert face.chosen is not None
+            return await self._cut(parent, face.photo, face.chosen.index, side, deadline)
+        if isinstance(parent, LatentInput) and isinstance(parent.parent, PhotoParent):
+            named = parent.parent
+            for known in sorted((USUAL_SIDE, MOST_SIDE), key=lambda one: one != side):
+                found = self._cuts.peek(_key(named.sha256, named.placed, named.face, known))
+                if found is not None:
+                    return found
+            raise _no_photograph(parent, where=parent.where)
+        return None
+
+    async def _cut(self, photo: PhotoInput, found: FoundPhoto, index: int, most: int, deadline: float | None) -> Cut:
+        face = found.faces[index].face
+        side = max(self._crop, min(most, round(native_side(face.landmarks))))
+
+        key = _key(found.sha256, photo.placed, index, most)
+
+        async def make() -> Cut:
+            return Cut(await self._lookers.cut(photo.data, face, side, deadline=deadline), key)
+
+        return await self._cuts.get(key, make)
+
+
+def _key(sha256: str, placed: PlacedPoints | None, index: int, most: int) -> tuple[object, ...]:
+    return sha256, placed, index, most
+
+
+def _no_photograph(parent: ParentInput, *, where: str) -> PhotographMissing | RecipeInvalid:
+    if isinstance(parent, LatentInput) and isinstance(parent.parent, PhotoParent):
+        return PhotographMissing(
+            f"the photograph {parent.parent.sha256[:12]}... is not kept any more",
+            hint="send it again, or ask for a mix without detail and placement",
+            where=where,
+        )
+    return RecipeInvalid("this parent has no photograph", hint="name a parent that is one", where=where)
