@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from facemix.faces.glasses import eyewear_mask
 from facemix.mixing.recipe import REGIONS, Kept, Trait
 from facemix.mixing.regions import masks
 
@@ -25,7 +26,7 @@ def trait_masks(size: int) -> dict[Trait, np.ndarray]:
     return {
         "hair": found[REGIONS.index("hair")],
         "background": found[REGIONS.index("frame")],
-        "glasses": found[REGIONS.index("eyes")],
+        "glasses": eyewear_mask(size),
     }
 
 
