@@ -10,6 +10,7 @@ import numpy as np
 
 from facemix.errors import PhotographMissing, RecipeInvalid
 from facemix.faces.align import Alignment, native_side
+from facemix.faces.glasses import wears_glasses
 from facemix.faces.paste import onto_blurred, onto_photo, onto_plain
 from facemix.imaging.enlarge import resized
 from facemix.mixing.carry import Carry
@@ -124,6 +125,7 @@ class Detailing:
                 own,
                 self.shapes(small),
                 side=side,
+                glasses=[wears_glasses(one) for one in small],
             )
 
         return await self._carries.get((side, *marks), make)
