@@ -210,6 +210,12 @@ class LatentRefused(RequestInvalid):
     code, title = "latent_refused", "The latent cannot be used"
 
 
+class PhotographMissing(RequestInvalid):
+    """The face is still kept, but not the photograph whose detail was asked for."""
+
+    code, status, title = "photograph_missing", 409, "The photograph is needed again"
+
+
 class SignatureInvalid(RequestInvalid):
     """A signed file that was changed, or was signed by another installation."""
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from facemix.cli.files import SAMPLE
 from facemix.cli.options import named, number, numbers
 from facemix.errors import RequestInvalid
-from facemix.mixing.recipe import REGIONS, Edits, PlacedPoints, normalise_weights
+from facemix.mixing.recipe import REGIONS, Edits, OntoBlurred, OntoPhoto, PlacedPoints, normalise_weights
+from facemix.mixing.shorthand import read_keep, read_placement
 
 _PLACED = re.compile(r"(?P<place>\d{1,3}):(?P<points>[^:]+)\Z", re.ASCII)
 _VARIATION = re.compile(r"(?P<number>\d{1,10}):(?P<radius>[0-9.eE+-]+)\Z", re.ASCII)
+_OPTIONS = {"keep": "--keep", "placement": "--onto"}  # by the recipe's field
 _POINTS_EXAMPLE = "0:310,220,402,224,355,330"
 
 
@@ -23,6 +26,10 @@ def edits_of(
     regions: list[str] | None = None,
     colour: str | None = None,
     variation: str | None = None,
+    detail: float = 0.0,
+    keep: list[str] | None = None,
+    size: int | None = None,
+    onto: str | None = None,
     seed: int = 0,
 ) -> Edits:
     """Edits of a mix of `count` parents, all but what words add. Raises `RequestInvalid`."""
@@ -33,7 +40,7 @@ def edits_of(
             "slerp loses nothing that could be given back", hint="leave it out, or use lerp", where="--vividness"
         )
     attributes = {name: number(text, "--set", "smile=1") for name, text in named(moved, "--set", "smile=1").items()}
-    return Edits.of(
+    edits = Edits.of(
         interpolation=interpolation,
         vividness=vividness,
         attributes=attributes,
@@ -45,8 +52,36 @@ def edits_of(
         if colour is None
         else normalise_weights(numbers(colour, "--colour", float, count), where="--colour"),
         variation=None if variation is None else _variation(variation),
+        detail=detail,
+        keep=read_keep(keep or (), where="--keep"),
+        size=size,
+        placement=None if onto is None else read_placement(onto, where="--onto"),
         seed=seed,
     )
+    try:
+        edits.check_parents(count)  # rather than when the model is loaded
+    except RequestInvalid as error:
+        error.where = _OPTIONS.get((error.where or "").partition(".")[0], error.where)
+        raise
+    return edits
+
+
+def detail_or_usual(detail: float | None, photos: list[str]) -> float:
+    """The detail that was asked for; else all of it where every face is a photograph, since whoever mixes photographs
+    here wants them sharp."""
+    if detail is not None:
+        return detail
+    return float(not any(photo.startswith(SAMPLE) for photo in photos))
+
+
+def check_ground(edits: Edits, photos: list[str]) -> None:
+    """Raises `RequestInvalid` for a sample onto whose photograph a face is to be put, before a model is loaded."""
+    if isinstance(edits.placement, OntoPhoto | OntoBlurred) and photos[edits.placement.parent].startswith(SAMPLE):
+        raise RequestInvalid(
+            f"{photos[edits.placement.parent]} is no photo",
+            hint="name one that is, as in photo:a for the first, or a plain ground",
+            where="--onto",
+        )
 
 
 def placed_points(texts: list[str] | None, count: int) -> dict[int, PlacedPoints]:

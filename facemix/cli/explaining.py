@@ -42,6 +42,9 @@ def explain(
     variation: options.VariationText = None,
     interpolation: options.InterpolationName = "lerp",
     vividness: options.VividnessShare = 0.0,
+    detail: options.Detail = 0.0,
+    keep: options.Keep = None,
+    size: options.Size = None,
     seed: options.Seed = 0,
     data: Annotated[
         Path | None, typer.Option("--data", help="The model's prepared data set: also write the nearest faces of it.")
@@ -64,6 +67,9 @@ def explain(
         regions=region,
         colour=colour,
         variation=variation,
+        detail=detail,
+        keep=keep,
+        size=size,
         seed=seed,
     )
     shares = options.shares(photos, weight, weights, None)

@@ -47,6 +47,10 @@ def mix(
     variation: options.VariationText = None,
     interpolation: options.InterpolationName = "lerp",
     vividness: options.VividnessShare = 0.0,
+    detail: options.DetailOrUsual = None,
+    keep: options.Keep = None,
+    size: options.Size = None,
+    onto: options.Onto = None,
     seed: options.Seed = 0,
     recipe: Annotated[Path | None, typer.Option("--recipe", help="Also write the recipe, as JSON.")] = None,
     portable: Annotated[
@@ -54,7 +58,7 @@ def mix(
     ] = False,
 ) -> None:
     """Mix one face or more into one picture."""
-    from facemix.cli.edits import edits_of, placed_points
+    from facemix.cli.edits import check_ground, detail_or_usual, edits_of, placed_points
     from facemix.cli.engines import mixer_for_one, said
     from facemix.cli.marking import release_for_files
     from facemix.imaging.encode import media_type_for_path
@@ -69,8 +73,13 @@ def mix(
         regions=region,
         colour=colour,
         variation=variation,
+        detail=detail_or_usual(detail, photos),
+        keep=keep,
+        size=size,
+        onto=onto,
         seed=seed,
     )
+    check_ground(edits, photos)
     shares = options.shares(photos, weight, weights, steps)
     chosen = options.numbers(faces, "--faces", int, len(photos)) if faces else [None] * len(photos)
     points = placed_points(placed, len(photos))
@@ -80,6 +89,8 @@ def mix(
         raise RequestInvalid(
             "--portable is about the recipe of a mix", hint="give --recipe, and no --steps", where="--portable"
         )
+    if steps is not None and edits.placement is not None:
+        raise RequestInvalid("only a single mix is put onto something", hint="leave --steps or --onto", where="--onto")
     if steps is not None and len(photos) != 2:
         raise RequestInvalid(
             f"a strip goes from one face to another, not between {len(photos)}", hint="name two photos"

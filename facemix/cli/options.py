@@ -50,6 +50,39 @@ VividnessShare = Annotated[
     float,
     typer.Option("--vividness", min=0, max=0.5, help="Share of the contrast that lerp loses which is given back."),
 ]
+Detail = Annotated[
+    float, typer.Option("--detail", min=0, max=1, help="How much of the photographs' own detail is carried over.")
+]
+DetailOrUsual = Annotated[
+    float | None,
+    typer.Option(
+        "--detail",
+        min=0,
+        max=1,
+        help="How much of the photographs' own detail is carried over; without it 1 if all faces are photographs, "
+        "else 0.",
+    ),
+]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep",
+        help="Whose hair, glasses or background, as in hair=a: a is the first photo, b the second (or 0, 1), or mixed. "
+        "Repeatable.",
+    ),
+]
+Size = Annotated[
+    int | None,
+    typer.Option("--size", min=64, max=1024, help="Side of a face in pixels; without it as the photographs allow."),
+]
+Onto = Annotated[
+    str | None,
+    typer.Option(
+        "--onto",
+        help="What the face is put onto: photo:a (the first photo, whole), blurred:a (all of it blurred but the head), "
+        "plain or plain:#e8e4da, or crop, the face alone, which is the default.",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of the sample faces and variations.")]
 
 N = TypeVar("N", int, float)

@@ -48,6 +48,9 @@ def grid(
     colour: options.Colour = None,
     interpolation: options.InterpolationName = "lerp",
     vividness: options.VividnessShare = 0.0,
+    detail: options.Detail = 0.0,
+    keep: options.Keep = None,
+    size: options.Size = None,
     seed: options.Seed = 0,
     plain: Annotated[bool, typer.Option("--plain", help="Draw the faces alone, without labels and gaps.")] = False,
     recipe: Annotated[
@@ -77,13 +80,17 @@ def grid(
         moved=moved,
         regions=region,
         colour=colour,
+        detail=detail,
+        keep=keep,
+        size=size,
         seed=seed,
     )
     shares = normalise_weights(options.shares(photos, None, weights, None), where="--weights")
     check_targets(photos, output, recipe)
     check_recipe_target(recipe, output)
     with _options_named():
-        body = _body(GridBody, photos, shares, kind=kind, rows=rows, columns=columns, radius=radius, first=first)
+        layout = {"rows": rows, "columns": columns, "radius": radius, "first": first}
+        body = _body(GridBody, photos, shares, kind=kind, detail=edits.detail, size=size, **layout)
         wanted = grid_input(body, load_settings())
     parents = _parents(photos, shares, faces, placed)
     release = release_for_files()
@@ -121,7 +128,7 @@ def animate(
     fps: Annotated[float, typer.Option(help="Frames per second, 1 to 60; a GIF has 50 at most.")] = 20.0,
     easing: Annotated[str, typer.Option(help="Pace between stops: linear, ease, ease-in or ease-out.")] = "ease",
     loop: Annotated[str, typer.Option(help="once, loop (on to the first stop) or ping-pong.")] = "once",
-    size: Annotated[int, typer.Option(help="Side in pixels, 128 to 1024.")] = 256,
+    size: Annotated[int, typer.Option(help="Side of the film in pixels, 128 to 1024.")] = 256,
     faces: options.Faces = None,
     placed: options.Placed = None,
     moved: options.Moved = None,
@@ -132,6 +139,8 @@ def animate(
     variation: options.VariationText = None,
     interpolation: options.InterpolationName = "lerp",
     vividness: options.VividnessShare = 0.0,
+    detail: options.Detail = 0.0,
+    keep: options.Keep = None,
     seed: options.Seed = 0,
 ) -> None:
     """Draw a film through any number of faces made of the same photos."""
@@ -139,7 +148,7 @@ def animate(
     from facemix.cli.engines import mixer_for_some, said
     from facemix.cli.marking import release_for_files
     from facemix.imaging.animate import encode_animation
-    from facemix.web.animations import CHUNK, animation_input, film_through, specs_of, stops_of
+    from facemix.web.animations import CHUNK, animation_input, at_the_size_of, film_through, specs_of, stops_of
     from facemix.web.schemas_jobs import AnimationBody
 
     media_type = _film_type(output)
@@ -151,6 +160,8 @@ def animate(
         regions=region,
         colour=colour,
         variation=variation,
+        detail=detail,
+        keep=keep,
         seed=seed,
     )
     shares = (1.0,) * len(photos)
@@ -173,6 +184,7 @@ def animate(
     release = release_for_files()
     mixer = mixer_for_some()
     edits, notes = said(mixer, edits, prompt, negative_prompt)
+    edits = at_the_size_of(wanted.size, edits)
     stops = stops_of(wanted, edits)
     made = mixer.frames(parents, specs_of(stops, edits))
     report(made.parents, notes)

@@ -29,7 +29,17 @@ from facemix.client.answers import (
     picked,
 )
 from facemix.client.jobs import Job
-from facemix.client.parents import Edits, FaceId, Parent, Points, parent_bodies, placed_body, read
+from facemix.client.parents import (
+    Edits,
+    FaceEdits,
+    FaceId,
+    FilmEdits,
+    Parent,
+    Points,
+    parent_bodies,
+    placed_body,
+    read,
+)
 from facemix.client.transport import Transport
 
 ImageType = Literal["image/png", "image/webp", "image/jpeg"]
@@ -155,7 +165,7 @@ class Client:
         weights: Sequence[float] | None = None,
         image_format: ImageType = "image/png",
         portable: bool = False,
-        **edits: Unpack[Edits],
+        **edits: Unpack[FaceEdits],
     ) -> Explanation:
         """Why a mix looks as it does; of one parent, what is to be said of that face. Takes what `mix` takes."""
         body = {"parents": parent_bodies(parents, weights), **_plain(edits)}
@@ -181,7 +191,7 @@ class Client:
         first: int | None = None,
         image_format: ImageType = "image/png",
         portable: bool = False,
-        **edits: Unpack[Edits],
+        **edits: Unpack[FaceEdits],
     ) -> Grid:
         """A grid of mixes, with a recipe for each."""
         layout = {"rows": rows, "columns": columns, "radius": radius, "first": first}
@@ -213,7 +223,7 @@ class Client:
         loop: Literal["once", "loop", "ping-pong"] = "once",
         media_type: Literal["image/gif", "image/webp", "video/mp4"] = "image/gif",
         size: int = 256,
-        **edits: Unpack[Edits],
+        **edits: Unpack[FilmEdits],
     ) -> Job:
         """Starts a film.
 

@@ -66,8 +66,8 @@ class RecipeId:
 Parent = str | Path | bytes | Photo | Sample | FaceId | Latent | RecipeId | Mapping[str, Any]
 
 
-class Edits(TypedDict, total=False):
-    """What is done to a mix besides weighing its parents; see docs/recipe.md."""
+class FilmEdits(TypedDict, total=False):
+    """What is done to all frames of a film besides weighing its parents; see docs/recipe.md."""
 
     interpolation: Literal["lerp", "slerp"]
     vividness: float
@@ -77,7 +77,21 @@ class Edits(TypedDict, total=False):
     regions: Mapping[str, Sequence[float]]
     colour: Sequence[float] | None
     variation: Mapping[str, float] | None
+    detail: float
+    keep: Mapping[str, int | Literal["mixed"]]
     seed: int
+
+
+class FaceEdits(FilmEdits, total=False):
+    """The same of faces that stay."""
+
+    size: int | None
+
+
+class Edits(FaceEdits, total=False):
+    """The same of a single mix."""
+
+    placement: Mapping[str, Any] | None
 
 
 def read(source: str | Path | bytes) -> bytes:

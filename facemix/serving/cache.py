@@ -52,6 +52,11 @@ class Cache(Generic[V]):
         """What is kept under a key, or None; nothing is made."""
         return None if self._kept is None else self._kept.get(key)
 
+    def drop(self, unwanted: Callable[[Hashable], bool]) -> None:
+        """Forgets what is kept under unwanted keys."""
+        for key in [] if self._kept is None else [key for key in self._kept if unwanted(key)]:
+            self._kept.pop(key, None)
+
     async def get(self, key: Hashable, make: Callable[[], Awaitable[V]]) -> V:
         """The value of `key`, from memory, from the work of another caller, or made now."""
         if self._kept is not None and (known := self._kept.get(key)) is not None:

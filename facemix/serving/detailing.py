@@ -81,6 +81,11 @@ class Detailing:
         self._cuts.clear()
         self._carries.clear()
 
+    def forget(self, sha256: str) -> None:
+        """Drops all that is kept of a photograph."""
+        self._cuts.drop(lambda key: key[0] == sha256)
+        self._carries.drop(lambda key: any(of is not None and of[0] == sha256 for _, of in key[1:]))
+
     async def keep(self, photo: PhotoInput, found: FoundPhoto, index: int, *, deadline: float | None = None) -> None:
         """Cuts a face at the usual side, for mixes that know it by an id alone."""
         await self._cut(photo, found, index, USUAL_SIDE, deadline)

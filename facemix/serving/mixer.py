@@ -380,6 +380,21 @@ class Mixer:
         with _Bill(self._observer).stage("write"):
             return await self._writer.run(work, *args)
 
+    async def keep_cuts(
+        self, photo: PhotoInput, found: FoundPhoto, indexes: Iterable[int], *, deadline: float | None = None
+    ) -> None:
+        """Keeps the cuts of some of a photograph's faces in memory, for mixes that know them by an id alone.
+
+        Raises `ImageError`, `DeadlineExceeded`, `EngineFailed`, `Stopping`: see `Lookers.cut`.
+        """
+        await together(self.detailing.keep(photo, found, index, deadline=deadline) for index in indexes)
+
+    def forget(self, sha256: str) -> None:
+        """Drops from memory all that was worked out of a photograph, whatever is under way with it."""
+        self._photos.drop(lambda key: key[0] == sha256)
+        self._latents.drop(lambda key: key[0] == sha256)
+        self.detailing.forget(sha256)
+
     def check_outside(self, z: np.ndarray, *, where: str | None = None) -> None:
         """Raises `LatentRefused` for a latent from outside, (Z,), that lies where no face of the model is."""
         self._outside.check(z, where=where)

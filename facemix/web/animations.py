@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from anyio import to_thread
@@ -23,6 +23,7 @@ from facemix.web.inputs import Wanted, given_edits, given_parents
 from facemix.web.jobs import Progress, Result
 from facemix.web.judging import About, hash_of
 from facemix.web.leaving import release_frames
+from facemix.web.many_faces import check_alone
 from facemix.web.mixes import resolver, settled
 from facemix.web.parents import GivenParent
 from facemix.web.release import named
@@ -89,9 +90,10 @@ def animation_input(body: AnimationBody, settings: Settings) -> AnimationInput:
     if body.media_type == "video/mp4":
         find_ffmpeg()  # refused now rather than when it is drawn
     parents, wanted = given_parents(body.parents, settings), given_edits(body)
+    check_alone(wanted.edits, "an animation")
     return AnimationInput(
         parents,
-        wanted,
+        replace(wanted, edits=at_the_size_of(body.size, wanted.edits)),
         tuple(_stops(body)),
         count,
         body.fps,
@@ -100,6 +102,11 @@ def animation_input(body: AnimationBody, settings: Settings) -> AnimationInput:
         body.media_type,
         body.size,
     )
+
+
+def at_the_size_of(side: int, edits: Edits) -> Edits:
+    """The edits of a film's frames: with detail they are drawn at its side, without as the model draws them."""
+    return edits.model_copy(update={"size": side if edits.detail else None})
 
 
 def check_keepable(wanted: AnimationInput, settings: Settings) -> None:

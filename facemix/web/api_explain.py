@@ -21,7 +21,7 @@ from facemix.storage.records import Records
 from facemix.web import openapi
 from facemix.web.access import closed
 from facemix.web.answers import JSON, json_answer, timing
-from facemix.web.explanations import answer_of, explain_wanted, frames_of_explanation
+from facemix.web.explanations import answer_of, check_explainable, explain_wanted, frames_of_explanation
 from facemix.web.governed import Governed
 from facemix.web.inputs import MixInput, read_mix
 from facemix.web.leaving import release_mix
@@ -67,9 +67,12 @@ async def explain(request: Request) -> Response:
         await release_mix(request, mixer, found.result)
         return await mixer.write(_answer, request, mixer, wanted, found)
 
-    return await do_work(
-        request, lambda: read_mix(request, state.settings), frames_of_explanation(state.settings), work
-    )
+    async def read() -> MixInput:
+        wanted = await read_mix(request, state.settings)
+        check_explainable(wanted)
+        return wanted
+
+    return await do_work(request, read, frames_of_explanation(state.settings), work)
 
 
 def _answer(request: Request, mixer: MixerLike, wanted: MixInput, found: Explained) -> Response:

@@ -8,8 +8,8 @@ from anyio import to_thread
 from fastapi import APIRouter, Header, Request
 from starlette.responses import Response
 
-from facemix.errors import RecordMissing
-from facemix.mixing.recipe import LatentParent, SampleParent
+from facemix.errors import RecordMissing, RequestInvalid
+from facemix.mixing.recipe import LatentParent, OntoBlurred, OntoPhoto, Recipe, SampleParent
 from facemix.settings import Settings
 from facemix.web import openapi
 from facemix.web.answers import json_answer, read_json
@@ -78,8 +78,20 @@ async def save_recipe(request: Request) -> Response:
 
 def _wanted(body: SaveBody, settings: Settings) -> MixInput:
     if body.recipe is not None:
+        _check_no_photograph(body.recipe, "recipe.placement")
         return replay_input(body.recipe, (), settings, "image/png", True)
+    _check_no_photograph(body, "placement")
     return MixInput(given_parents(body.parents or (), settings), given_edits(body), portable=True)
+
+
+def _check_no_photograph(given: SaveBody | Recipe, where: str) -> None:
+    """Raises `RequestInvalid` for a result around which a parent's photograph would be saved."""
+    if isinstance(given.placement, OntoPhoto | OntoBlurred):
+        raise RequestInvalid(
+            "the result would be put onto a photo, and links hold none",
+            hint="leave the placement out, or put it onto a plain ground",
+            where=where,
+        )
 
 
 @router.get(

@@ -26,6 +26,7 @@ from facemix.web.job_work import GivenItem
 from facemix.web.jobs import Progress, Result
 from facemix.web.judging import About
 from facemix.web.leaving import kept_record
+from facemix.web.many_faces import check_alone
 from facemix.web.mixes import frames_of_mix, mix_resolved
 from facemix.web.parents import Resolver
 from facemix.web.problems import internal_error
@@ -70,6 +71,7 @@ def batch_from_json(body: BatchBody, settings: Settings, size: int) -> BatchInpu
     for index, one in enumerate(body.items):
         try:
             wanted = mix_from_body(one, settings)
+            check_alone(wanted.wanted.edits, "a batch")
         except FacemixError as error:
             error.where = f"items.{index}" + (f".{error.where}" if error.where else "")
             raise

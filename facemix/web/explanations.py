@@ -25,6 +25,7 @@ from facemix.serving.explain import (
 from facemix.serving.training_faces import TrainingFaces
 from facemix.settings import Settings
 from facemix.web.inputs import MixInput
+from facemix.web.many_faces import check_alone
 from facemix.web.mixes import resolver, settled_edits
 from facemix.web.parents import MOST_PICTURES, frames_of
 from facemix.web.problems import request_id
@@ -40,6 +41,8 @@ from facemix.web.schemas_explain import (
 from facemix.web.state import MixerLike, ServerState
 
 log = logging.getLogger("facemix.web")
+
+_WHAT = "an explanation"
 
 
 def frames_of_explanation(settings: Settings) -> Callable[[MixInput], int]:
@@ -60,11 +63,19 @@ def frames_of_explanation(settings: Settings) -> Callable[[MixInput], int]:
     return frames
 
 
+def check_explainable(wanted: MixInput) -> None:
+    """Raises `RequestInvalid` for a placement, as far as it is known before a saved recipe is looked up."""
+    check_alone(wanted.wanted.edits, _WHAT)
+    if wanted.replay is not None and isinstance(wanted.replay.recipe, Recipe):
+        check_alone(wanted.replay.recipe, _WHAT, where="recipe.placement")
+
+
 async def explain_wanted(request: Request, mixer: MixerLike, wanted: MixInput, deadline: float) -> Explained:
     """Explains a mix, or a recipe drawn again. Raises as `facemix.web.mixes.mix_wanted`."""
     resolve = resolver(request, mixer, deadline)
     if wanted.replay is not None:
         parents, edits = await resolve.replay(wanted.replay)
+        check_alone(edits, _WHAT, where="recipe.placement")
     else:
         parents = await resolve.parents(wanted.parents)
         edits, _ = await settled_edits(mixer, wanted.wanted)

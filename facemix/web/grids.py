@@ -10,6 +10,7 @@ from facemix.mixing.recipe import Edits, Variation
 from facemix.serving.types import FrameSpec
 from facemix.settings import Settings
 from facemix.web.inputs import Wanted, given_edits, given_parents
+from facemix.web.many_faces import check_frames
 from facemix.web.parents import GivenParent
 from facemix.web.schemas_grids import GridBody, GridKind
 
@@ -94,6 +95,7 @@ def grid_input(body: GridBody, settings: Settings) -> GridInput:
             where="parents" if body.kind == "pairs" else "columns",
         )
     parents, wanted = given_parents(body.parents, settings), given_edits(body)
+    check_frames(wanted.edits, rows * columns, "a grid")
     grid, variations = _laid_out(body, rows, columns, tuple(parent.weight for parent in parents))
     cells = list(zip([cell for row in grid.cells for cell in row], variations, strict=True))
     faces = tuple(dict.fromkeys(cells))

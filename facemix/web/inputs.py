@@ -30,20 +30,26 @@ from starlette.requests import Request
 from facemix.errors import MediaTypeUnsupported, RequestInvalid
 from facemix.mixing.reading import MOST_VALUES, check_values
 from facemix.mixing.recipe import (
+    Detail,
     Edits,
     Interpolation,
+    Keep,
     Moved,
     PhotoParent,
     PlacedPoints,
+    Placement,
     Recipe,
+    Size,
     Vividness,
     normalise_weights,
 )
+from facemix.mixing.shorthand import keep_of_field, placement_of_field
 from facemix.serving.types import PhotoInput, SampleInput
 from facemix.settings import Settings
 from facemix.web import consent
 from facemix.web.consent import note_consent, take_consent
 from facemix.web.forms import Form, read_form, too_large
+from facemix.web.many_faces import check_frames
 from facemix.web.parents import GivenFace, GivenLatent, GivenParent, GivenRecipe, GivenReplay
 from facemix.web.problems import from_validation
 from facemix.web.schemas import (
@@ -60,7 +66,8 @@ from facemix.web.schemas import (
 )
 
 PAIR_FILES = ("face_a", "face_b")
-_EDITS = ("interpolation", "vividness", "attributes", "prompt", "negative_prompt", "seed")
+_CARRIED = ("detail", "keep", "size", "placement")
+_EDITS = ("interpolation", "vividness", "attributes", "prompt", "negative_prompt", *_CARRIED, "seed")
 PAIR_FIELDS = ("face_a_index", "face_b_index", "sample_a", "sample_b", *_EDITS)
 MIX_FIELDS = ("weight", *PAIR_FIELDS)
 STRIP_FIELDS = ("steps", *PAIR_FIELDS)
@@ -124,6 +131,10 @@ class PairFields(BaseModel):
     attributes: dict[str, Moved] = Field(default_factory=dict, max_length=64)
     prompt: Prompt = ""
     negative_prompt: Prompt = ""
+    detail: Detail = 0.0
+    keep: Keep = Field(default_factory=dict)
+    size: Size | None = None
+    placement: Placement | None = None
     seed: Seed = 0
     steps: int | None = Field(None, ge=3)
 
@@ -136,6 +147,16 @@ class PairFields(BaseModel):
             return json.loads(text)  # of the kilobytes that a form's field may have
         except (ValueError, RecursionError):
             raise ValueError('write JSON, as in {"smile": 1}') from None
+
+    @field_validator("keep", mode="before")
+    @classmethod
+    def _keep(cls, text: Any) -> Any:
+        return keep_of_field(text) if isinstance(text, str) else text
+
+    @field_validator("placement", mode="before")
+    @classmethod
+    def _placement(cls, text: Any) -> Any:
+        return placement_of_field(text) if isinstance(text, str) else text
 
 
 class ReplayFields(BaseModel):
@@ -242,6 +263,7 @@ def given_edits(body: EditsBody) -> Wanted:
         regions=regions,
         colour=colour,
         variation=body.variation,
+        **{name: getattr(body, name) for name in _CARRIED},
         seed=body.seed,
     )
     return Wanted(edits, body.prompt, body.negative_prompt)
@@ -254,6 +276,14 @@ def _steps(steps: int | None, settings: Settings) -> int:
             f"steps is {steps}", hint=f"this server draws at most {settings.max_steps} frames", where="steps"
         )
     return steps
+
+
+def _strip(
+    parents: tuple[GivenParent, GivenParent], steps: int | None, wanted: Wanted, settings: Settings
+) -> StripInput:
+    count = _steps(steps, settings)
+    check_frames(wanted.edits, count, "a strip")
+    return StripInput(parents, count, wanted)
 
 
 def mix_from_json(body: bytes, settings: Settings) -> MixInput:
@@ -276,7 +306,7 @@ def strip_from_json(body: bytes, settings: Settings) -> StripInput:
     """Raises `RequestInvalid` and what `decode_base64` raises."""
     wanted = parse(StripBody, body)
     first, second = given_parents(wanted.parents, settings)
-    return StripInput((first, second), _steps(wanted.steps, settings), given_edits(wanted))
+    return _strip((first, second), wanted.steps, given_edits(wanted), settings)
 
 
 # --- replay ------------------------------------------------------------------------------------------------
@@ -381,7 +411,7 @@ def mix_from_form(form: Form) -> MixInput:
 def strip_from_form(form: Form, settings: Settings) -> StripInput:
     """Raises `RequestInvalid`, its `where` naming the field."""
     fields = validated(PairFields, form.fields)
-    return StripInput(_pair(form, fields), _steps(fields.steps, settings), _form_edits(fields))
+    return _strip(_pair(form, fields), fields.steps, _form_edits(fields), settings)
 
 
 def _media_type(request: Request) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
@@ -41,6 +41,12 @@ class MixerLike(Protocol):
     neighbours: NeighbourIndex | None
 
     async def find_faces(self, photo: PhotoInput, *, deadline: float | None = None) -> FoundPhoto: ...
+
+    async def keep_cuts(
+        self, photo: PhotoInput, found: FoundPhoto, indexes: Iterable[int], *, deadline: float | None = None
+    ) -> None: ...
+
+    def forget(self, sha256: str) -> None: ...
 
     async def mix(
         self, parents: Sequence[ParentInput], edits: Edits = ..., *, deadline: float | None = None

@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 import facemix
 from facemix import errors
-from facemix.mixing.recipe import MOST_VIVID
+from facemix.mixing.recipe import LEAST_SIDE, MOST_SIDE, MOST_VIVID
 from facemix.safety.terms import VERSION
 from facemix.web import consent, idempotency, schemas
 from facemix.web.budget import costs
@@ -203,11 +203,30 @@ UNFINISHED = problem(
     "ask again when its state is done",
 )
 NO_SPACE = problem("Nothing can be stored.", errors.StorageFull, "the disk is full", "free space on it")
+NO_PHOTOGRAPH = problem(
+    "Detail was asked for of a face that is kept by its id, and what that takes of its photograph is gone from memory.",
+    errors.PhotographMissing,
+    "the detail of this face's photograph is not in memory any more",
+    "send the photograph again, or leave out detail",
+    where="parents.0",
+)
+
+
+def _either(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Two refusals of one status."""
+    content, other = (one["content"][PROBLEM_MEDIA_TYPE] for one in (first, second))
+    return {
+        **first,
+        "description": f"{first['description']} {second['description']}",
+        "content": {PROBLEM_MEDIA_TYPE: {**content, "examples": content["examples"] | other["examples"]}},
+    }
+
+
 UPLOAD_ERRORS: dict[int | str, dict[str, Any]] = {
     401: UNKNOWN_KEY,
     404: GONE,
     408: TIMEOUT,
-    409: OTHER_MODEL,
+    409: _either(OTHER_MODEL, NO_PHOTOGRAPH),
     413: TOO_LARGE,
     415: UNSUPPORTED,
     422: UNPROCESSABLE,
@@ -245,7 +264,31 @@ _PAIR_PROPERTIES: dict[str, Any] = {
     "attributes": {"type": "string", "description": 'JSON, as {"smile": 1}; see GET /api/v1/attributes'},
     "prompt": {"type": "string", "description": 'words for attributes, as in "older, -smiling"'},
     "negative_prompt": {"type": "string", "description": "words whose attributes are subtracted"},
+    "detail": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "default": 0,
+        "description": "how much of the photographs' own detail is carried into the mix",
+    },
+    "keep": {
+        "type": "string",
+        "example": "hair=a, glasses=mixed",
+        "description": 'whose hair, glasses and background: so, or JSON, as {"hair": 0, "glasses": "mixed"}',
+    },
+    "size": {
+        "type": "integer",
+        "minimum": LEAST_SIDE,
+        "maximum": MOST_SIDE,
+        "description": "side of the result in pixels; without it as the photographs allow",
+    },
     "seed": {"type": "integer", "minimum": 0, "default": 0, "description": "seed of the sample faces"},
+}
+_PLACEMENT = {
+    "type": "string",
+    "example": "photo:a",
+    "description": "what the face is put onto: photo:a, blurred:a, plain, plain:#e8e4da, crop (the default), or JSON, "
+    'as {"onto": "photo", "parent": 0}',
 }
 _WEIGHT = {
     "type": "number",
@@ -349,6 +392,7 @@ def _body(content: dict[str, Any], *bodies: type[BaseModel], photos: bool) -> di
 MIX_BODY = request_body(
     {
         **_PAIR_PROPERTIES,
+        "placement": _PLACEMENT,
         "weight": _WEIGHT,
         "recipe": {"type": "string", "description": "a recipe to draw again, as JSON, instead of all other fields"},
         "photo_0": {**BINARY, "description": "a photograph of that recipe; further ones are photo_1, photo_2, ..."},
@@ -416,16 +460,7 @@ def _add_key(operation: dict[str, Any]) -> None:
     operation["parameters"] = [*operation.get("parameters", ()), _IDEMPOTENCY_KEY]
     for status, refusal in (("409", _IN_FLIGHT), ("422", _MISMATCH)):
         there = operation["responses"].get(status)
-        if there is None:
-            operation["responses"][status] = refusal
-            continue
-        content = there["content"][PROBLEM_MEDIA_TYPE]
-        examples = content["examples"] | refusal["content"][PROBLEM_MEDIA_TYPE]["examples"]
-        operation["responses"][status] = {
-            **there,
-            "description": f"{there['description']} {refusal['description']}",
-            "content": {PROBLEM_MEDIA_TYPE: {**content, "examples": examples}},
-        }
+        operation["responses"][status] = refusal if there is None else _either(there, refusal)
 
 
 def install(app: FastAPI, *routers: APIRouter) -> None:

@@ -16,12 +16,16 @@ from facemix.mixing.reading import SAVED_TAG, WHOLE_TAG
 from facemix.mixing.recipe import (
     MOST_PARENTS,
     REGIONS,
+    Detail,
     Interpolation,
+    Keep,
     ModelIdentity,
     Moved,
     PlacedPoints,
+    Placement,
     Recipe,
     Region,
+    Size,
     Variation,
     Vividness,
 )
@@ -125,6 +129,12 @@ class EditsBody(Strict):
     )
     colour: Weights | None = Field(None, description="weights of the parents in the colours, where they differ")
     variation: Variation | None = None
+    detail: Detail = 0.0
+    keep: Keep = Field(default_factory=dict)
+    size: Size | None = None
+    placement: Placement | None = Field(
+        None, description="what a single mix is put onto; null: the aligned crop alone. Nothing else takes it"
+    )
     seed: Seed = 0
 
 
@@ -138,6 +148,13 @@ class MixBody(EditsBody):
                 {"parents": [{"sample": 3}, {"sample": 7}, {"sample": 11}], "interpolation": "slerp"},
                 {"parents": [{"sample": 3}, {"sample": 7}], "vividness": 0.25},
                 {"parents": [{"sample": 3}, {"sample": 7}], "prompt": "older, smiling", "regions": {"eyes": [1, 0]}},
+                {
+                    "parents": [{"image": PIXEL_EXAMPLE}, {"image": PIXEL_EXAMPLE}],
+                    "detail": 1,
+                    "keep": {"hair": 0, "glasses": "mixed"},
+                    "size": 512,
+                    "placement": {"onto": "photo", "parent": 0},
+                },
             ]
         }
     )
@@ -370,6 +387,10 @@ RECIPE_EXAMPLE = {
     "regions": {},
     "colour": None,
     "variation": None,
+    "detail": 0.0,
+    "keep": {},
+    "size": None,
+    "placement": None,
     "seed": 0,
 }
 

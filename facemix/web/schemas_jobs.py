@@ -71,7 +71,9 @@ class AnimationBody(EditsBody):
     easing: Easing = "ease"
     loop: Loop = "once"
     media_type: AnimationMediaType = "image/gif"
-    size: int = Field(256, ge=128, le=1024, description="side of the film in pixels")
+    size: int = Field(
+        256, ge=128, le=1024, description="side of the film in pixels; with `detail` its frames are drawn at that side"
+    )
 
 
 class JobBody(BaseModel):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from facemix.mixing.recipe import ModelIdentity, Recipe, SampleParent
+from facemix.mixing.recipe import ModelIdentity, OntoPlain, Placement, Recipe, SampleParent
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 
@@ -106,7 +106,23 @@ def _edits(recipe: Recipe, titles: Mapping[str, str]) -> list[tuple[str, str]]:
         found.append(("Vividness", f"{recipe.vividness:.2g}"))
     if recipe.interpolation != "lerp":
         found.append(("Interpolation", recipe.interpolation))
+    if recipe.detail:
+        found.append(("Detail of the photos", f"{100 * recipe.detail:.0f} %"))
+    found += [
+        (f"Whose {trait}", "that of all, mixed" if parent == "mixed" else f"that of face {parent + 1}")
+        for trait, parent in recipe.keep.items()
+    ]
+    if recipe.size is not None:
+        found.append(("Size", f"at most {recipe.size} pixels"))
+    if recipe.placement is not None:
+        found.append(("Put onto", _ground(recipe.placement)))
     return found
+
+
+def _ground(placement: Placement) -> str:
+    if isinstance(placement, OntoPlain):
+        return f"the colour {placement.colour}"
+    return f"{'the photo' if placement.onto == 'photo' else 'the blurred photo'} of face {placement.parent + 1}"
 
 
 def _shares(shares: Sequence[float]) -> str:

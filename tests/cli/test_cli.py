@@ -121,7 +121,8 @@ def test_every_documented_exit_status_is_the_errors_own():
 @pytest.mark.parametrize(("ending", "kind"), [("png", "PNG"), ("jpg", "JPEG"), ("JPEG", "JPEG"), ("webp", "WEBP")])
 def test_two_photos_become_one_face_in_the_format_of_the_name(run, photos, tmp_path, checkpoint, ending, kind):
     target = tmp_path / f"out.{ending}"
-    status, out, err = run("mix", photos / "a.png", photos / "b.jpg", "--weight", "0.25", "-o", target)
+    pair = [photos / "a.png", photos / "b.jpg"]
+    status, out, err = run("mix", *pair, "--weight", "0.25", "--detail", "0", "-o", target)
     assert status == 0
     with Image.open(target) as image:
         assert (image.format, image.size) == (kind, (SIDE, SIDE))
@@ -136,20 +137,20 @@ def test_two_photos_become_one_face_in_the_format_of_the_name(run, photos, tmp_p
 def test_weights_of_0_and_1_are_the_faces_themselves(run, photos, tmp_path):
     a, b = photos / "a.png", photos / "b.jpg"
     for name, photo_pair, weight in [("a", (a, b), 0), ("a2", (b, a), 1), ("b", (a, b), 1)]:
-        assert run("mix", *photo_pair, "-w", weight, "-o", tmp_path / f"{name}.png")[0] == 0
+        assert run("mix", *photo_pair, "-w", weight, "--detail", "0", "-o", tmp_path / f"{name}.png")[0] == 0
     np.testing.assert_array_equal(opened(tmp_path / "a.png"), opened(tmp_path / "a2.png"))
     assert np.abs(opened(tmp_path / "a.png").astype(int) - opened(tmp_path / "b.png")).mean() > 3
 
 
 def test_a_strip_lies_side_by_side_from_the_first_to_the_second(run, photos, tmp_path):
-    a, b = photos / "a.png", photos / "b.jpg"
-    status, out, _ = run("mix", a, b, "--steps", "5", "-o", tmp_path / "strip.png", "--recipe", tmp_path / "r.json")
+    pair = [photos / "a.png", photos / "b.jpg", "--detail", "0"]
+    status, out, _ = run("mix", *pair, "--steps", "5", "-o", tmp_path / "strip.png", "--recipe", tmp_path / "r.json")
     assert status == 0
     assert f"{5 * SIDE} x {SIDE} pixels" in out
     strip = opened(tmp_path / "strip.png")
     assert strip.shape == (SIDE, 5 * SIDE, 3)
     for frame, weight in ((0, 0), (2, 0.5), (4, 1)):
-        assert run("mix", a, b, "-w", weight, "-o", tmp_path / "one.png")[0] == 0
+        assert run("mix", *pair, "-w", weight, "-o", tmp_path / "one.png")[0] == 0
         part = strip[:, frame * SIDE : (frame + 1) * SIDE].astype(int)
         assert np.abs(part - opened(tmp_path / "one.png")).max() <= 1
     assert Recipe.from_json((tmp_path / "r.json").read_text()).weights == (0.5, 0.5)
@@ -509,7 +510,14 @@ def test_help_answers_without_the_heavy_libraries():
 @pytest.mark.slow
 def test_the_program_mixes_and_refuses(photos, tmp_path, checkpoint):
     done = as_program(
-        "mix", photos / "a.png", photos / "b.jpg", "-o", tmp_path / "o.png", FACEMIX_CHECKPOINT=str(checkpoint)
+        "mix",
+        photos / "a.png",
+        photos / "b.jpg",
+        "--detail",
+        "0",
+        "-o",
+        tmp_path / "o.png",
+        FACEMIX_CHECKPOINT=str(checkpoint),
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert opened(tmp_path / "o.png").shape == (SIDE, SIDE, 3)
@@ -562,7 +570,7 @@ def test_prepare_train_mix(run, photos, tmp_path, monkeypatch):
     assert "public domain" in card["licence"]
 
     monkeypatch.setenv("FACEMIX_CHECKPOINT", str(folder / "checkpoint"))
-    status, out, err = run("mix", photos / "a.png", photos / "b.jpg", "-o", tmp_path / "o.png")
+    status, out, err = run("mix", photos / "a.png", photos / "b.jpg", "--detail", "0", "-o", tmp_path / "o.png")
     assert status == 0, err
     assert "by mine@" in out
     assert opened(tmp_path / "o.png").shape == (32, 32, 3)

@@ -16,6 +16,7 @@ from facemix.serving.types import PhotoInput, SampleInput
 from facemix.settings import Settings
 
 EDITS = "--set smile=1 --set age=-0.5 --region eyes=1,0 --colour 0,1 --vividness 0.2 --variation 4:0.3 --seed 3"
+EDITS += " --detail 0.5 --keep hair=b --keep glasses=mixed --size 200"
 
 
 def opened(file) -> np.ndarray:
@@ -42,6 +43,9 @@ def test_every_edit_reaches_the_face_and_the_recipe(move, photos, tmp_path, movi
         regions={"eyes": (1, 0)},
         colour=(0, 1),
         variation=Variation(number=4, radius=0.3),
+        detail=0.5,
+        keep={"hair": 1, "glasses": "mixed"},
+        size=200,
         seed=3,
     )
     recipe = Recipe.from_json((tmp_path / "r.json").read_text())
@@ -137,7 +141,7 @@ def test_a_recipe_gives_the_same_pixels_whatever_the_photos_order_and_names(move
 
 
 def test_a_portable_recipe_needs_no_photos(move, photos, tmp_path):
-    arguments = ["mix", photos / "a.png", photos / "b.jpg", "--colour", "0,1", "--set", "age=1"]
+    arguments = ["mix", photos / "a.png", photos / "b.jpg", "--colour", "0,1", "--set", "age=1", "--detail", "0"]
     recipe = tmp_path / "r.json"
     assert move(*arguments, "-o", tmp_path / "o.png", "--recipe", recipe, "--portable")[0] == 0
     assert [parent["kind"] for parent in json.loads(recipe.read_text())["parents"]] == ["latent", "latent"]

@@ -75,14 +75,26 @@ def test_edits_and_weights_reach_the_server(client):
         regions={"eyes": (1, 0)},
         colour=(0, 1),
         variation={"number": 4, "radius": 0.3},
+        detail=0.5,
+        keep={"hair": 1, "background": "mixed"},
+        size=200,
     )
     recipe = result.recipe
     assert [parent["weight"] for parent in recipe["parents"]] == [0.3, 0.7]
     assert (recipe["regions"], recipe["colour"], recipe["vividness"]) == ({"eyes": [1, 0]}, [0, 1], 0.2)
     assert recipe["attributes"] == {"smile": 1.0}
+    assert (recipe["detail"], recipe["keep"], recipe["size"]) == (0.5, {"hair": 1, "background": "mixed"}, 200)
     assert result.notes[0].code == "unknown_words"
     assert result.media_type == "image/webp"
     assert result.model.startswith("tiny@")
+
+
+def test_only_a_mix_is_put_onto_something(client):
+    placement = {"onto": "plain", "colour": "#e8e4da"}
+    assert client.mix([Sample(1)], placement=placement).recipe["placement"] == placement
+    with pytest.raises(ApiError, match="a placement was given for a grid") as refusal:
+        client.grid("pairs", [Sample(1), Sample(2)], placement=placement)
+    assert (refusal.value.status, refusal.value.where) == (422, "placement")
 
 
 def test_a_recipe_is_drawn_again(client, photos):

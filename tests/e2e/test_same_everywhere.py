@@ -100,8 +100,8 @@ def face_ids(client, photos):
 
 
 def test_a_mix_with_every_edit(client, run, photos, tmp_path, folder):
-    run("mix", photos / "a.png", photos / "b.jpg", "--weights", "0.3,0.7", *EDITS, "-o", tmp_path / "mix.png",
-        "--recipe", tmp_path / "mix.json")  # fmt: skip
+    run("mix", photos / "a.png", photos / "b.jpg", "--weights", "0.3,0.7", *EDITS, "--detail", "0",
+        "-o", tmp_path / "mix.png", "--recipe", tmp_path / "mix.json")  # fmt: skip
     parents = [
         {"face_id": one, "weight": weight} for one, weight in zip(face_ids(client, photos), (0.3, 0.7), strict=True)
     ]

@@ -26,6 +26,12 @@ def test_regions_and_colour_lose_the_parent_too():
     assert without_parent((0.2, 0.4, 0.4), edits, 2)[1].colour is None
 
 
+def test_what_was_kept_of_a_parent_goes_with_it():
+    edits = Edits(keep={"hair": 0, "glasses": 1, "background": "mixed"})
+    assert without_parent((0.6, 0.4), edits, 0)[1].keep == {"glasses": 1, "background": "mixed"}
+    assert without_parent((0.6, 0.4), edits, 1)[1].keep == {"hair": 0, "background": "mixed"}
+
+
 def test_what_is_left_out_still_fits_the_number_of_parents():
     edits = Edits(regions={"nose": (0.1, 0.9)}, colour=(0.3, 0.7))
     for place in (0, 1):

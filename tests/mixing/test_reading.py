@@ -46,9 +46,13 @@ def test_the_largest_request_that_is_valid_is_read():
         "variation": {"number": 1, "radius": 1},
         "interpolation": "lerp",
         "vividness": 0,
+        "detail": 1,
+        "keep": {"hair": 0, "glasses": 0, "background": 0},
+        "size": 512,
+        "placement": {"onto": "photo", "parent": 0},
         "seed": 0,
     }
-    edits = {name: recipe[name] for name in ("attributes", "regions", "colour")}
+    edits = {name: recipe[name] for name in ("attributes", "regions", "colour", "keep", "placement")}
     stop = {"weights": shares, "attributes": recipe["attributes"]}
     parents = [{"recipe": recipe, "weight": 1}] * MOST_PARENTS
     check_values(json.dumps({"parents": parents, **edits, "stops": [stop] * 32, "prompt": "a," * 1000}))
@@ -63,6 +67,24 @@ def test_places_are_those_of_the_writer():
     assert "parents.0.number" in {
         place(one["loc"]) for one in errors_of(refused(Recipe, {"parents": [inner]}), recipe=True)
     }
+
+
+def test_a_place_has_none_of_the_words_that_only_pydantic_uses():
+    recipe = {
+        "placement": {"onto": "photo", "photo": 1, "parent": "x"},
+        "keep": {"[key]": 0, "hair": "x"},
+        "attributes": {"Smile": 1, "[key]": "x"},
+        "parents": [],
+    }
+    places = {place(one["loc"]) for one in errors_of(refused(Body, {"recipe": recipe}))}
+    assert {
+        "recipe.placement.photo",
+        "recipe.placement.parent",
+        "recipe.keep.hair",
+        "recipe.attributes.Smile",
+    } <= places
+    assert "recipe.keep.[key]" in places  # somebody has written that one
+    assert not any("constrained" in one or one.endswith("[key].[key]") for one in places)
 
 
 def test_so_many_errors_that_nobody_reads_them_are_not_listed():

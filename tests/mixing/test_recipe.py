@@ -58,20 +58,38 @@ def test_the_canonical_json_is_written_in_one_way():
         regions={"hair": [1, 0], "eyes": [-0.0, 1]},
         colour=[1, 0],
         variation={"number": 4, "radius": 0.5},
+        detail=1,
+        keep={"glasses": "mixed", "hair": 0},
+        placement={"onto": "photo"},
     )
     pretty = json.dumps(dict(reversed(json.loads(recipe.to_json()).items())), indent=2)
     assert Recipe.from_json(pretty).to_json() == recipe.to_json()
     assert recipe.to_json() == (
-        '{"attributes":{"age":-1.0,"smile":0.5},"colour":[1.0,0.0],"interpolation":"lerp",'
-        '"model":{"latent_schema":1,"name":"tiny","weights":"' + MODEL.weights + '"},"parents":['
+        '{"attributes":{"age":-1.0,"smile":0.5},"colour":[1.0,0.0],"detail":1.0,"interpolation":"lerp",'
+        '"keep":{"glasses":"mixed","hair":0},"model":{"latent_schema":1,"name":"tiny","weights":"'
+        + MODEL.weights
+        + '"},"parents":['
         '{"face":0,"kind":"photo","placed":null,"sha256":"' + "0" * 64 + '","weight":0.25},'
         '{"face":0,"kind":"photo","placed":null,"sha256":"' + "0" * 63 + '1","weight":0.75}],'
-        '"regions":{"eyes":[0.0,1.0],"hair":[1.0,0.0]},"seed":3,'
+        '"placement":{"onto":"photo","parent":0},"regions":{"eyes":[0.0,1.0],"hair":[1.0,0.0]},"seed":3,"size":null,'
         '"variation":{"number":4,"radius":0.5},"version":1,"vividness":0.0}'
     )
 
 
-@pytest.mark.parametrize("absent", ["vividness", "attributes", "regions", "colour", "variation"])
+@pytest.mark.parametrize(
+    "absent",
+    [
+        "vividness",
+        "attributes",
+        "regions",
+        "colour",
+        "variation",
+        "detail",
+        "keep",
+        "size",
+        "placement",
+    ],
+)
 def test_a_recipe_from_before_a_field_is_one_without_it(absent):
     document = json.loads(recipe_of([0.25, 0.75], seed=3).to_json())
     del document[absent]
@@ -107,6 +125,59 @@ def test_edits_that_are_not_valid_say_where():
     assert refused.value.where == "vividness"
 
 
+@pytest.mark.parametrize(
+    ("wanted", "where", "said"),
+    [
+        ({"keep": {"hair": -1}}, "keep.hair", "the number of a parent, from 0 to 31, or mixed, and it is -1"),
+        ({"keep": {"hair": True}}, "keep.hair", "the number of a parent"),
+        ({"keep": {"hair": "both"}}, "keep.hair", "the number of a parent"),
+        ({"keep": {"hair": None}}, "keep.hair", "the number of a parent"),
+        ({"keep": {"nose": 0}}, "keep.nose", "'hair', 'glasses' or 'background'"),
+        ({"regions": {"chin": [1]}}, "regions.chin", "'eyes'"),
+        ({"placement": {"onto": "plain", "colour": "red"}}, "placement.colour", "write it as #rrggbb"),
+        ({"placement": {"onto": "plain", "colour": "#E8E4DA"}}, "placement.colour", "small letters"),
+        ({"placement": {"onto": "plain", "parent": 0}}, "placement.parent", "not permitted"),
+        ({"placement": {"onto": "photo", "parent": 32}}, "placement.parent", "less than 32"),
+        ({"placement": {"onto": "photo", "photo": 1}}, "placement.photo", "not permitted"),
+        ({"placement": {"onto": "sky"}}, "placement", "photo, blurred, plain"),
+        ({"placement": {}}, "placement", "photo, blurred, plain"),
+        ({"detail": 1.01}, "detail", "less than or equal to 1"),
+        ({"detail": True}, "detail", "valid number"),
+        ({"size": 63}, "size", "greater than or equal to 64"),
+        ({"size": 1025}, "size", "less than or equal to 1024"),
+        ({"size": True}, "size", "valid integer"),
+    ],
+)
+def test_what_is_wrong_with_what_is_carried_is_said_by_its_place_in_plain_words(wanted, where, said):
+    with pytest.raises(RecipeInvalid) as refused:
+        Edits.of(**wanted)
+    assert refused.value.where == where
+    assert refused.value.message.startswith(f"{where}: ")
+    assert said in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("wanted", "where"),
+    [
+        ({"keep": {"glasses": 2}}, "keep.glasses"),
+        ({"placement": {"onto": "photo", "parent": 2}}, "placement.parent"),
+        ({"placement": {"onto": "blurred", "parent": 9}}, "placement.parent"),
+    ],
+)
+def test_what_names_a_parent_names_one_that_there_is(wanted, where):
+    edits = Edits.of(**wanted)
+    with pytest.raises(RecipeInvalid, match="and there are 2") as refused:
+        edits.check_parents(2)
+    assert refused.value.where == where
+    edits.check_parents(10)
+    with pytest.raises(ValidationError, match=f"{where}: it names parent"):
+        recipe_of([0.5, 0.5], **wanted)
+
+
+def test_what_is_kept_is_written_in_one_order():
+    assert list(Edits(keep={"background": "mixed", "hair": 1}).keep) == ["hair", "background"]
+
+
 def test_equal_recipes_have_equal_hashes():
     assert recipe_of([0, 1]) == recipe_of([0.0, 1.0]) == recipe_of([-0.0, 1.0])
     assert recipe_of([0, 1]).hash == recipe_of([0.0, 1.0]).hash == recipe_of([-0.0, 1.0]).hash
@@ -128,6 +199,16 @@ def test_whatever_changes_the_face_changes_the_hash():
         recipe_of([0.5, 0.5], colour=[1, 0]),
         recipe_of([0.5, 0.5], variation={"number": 1, "radius": 0.5}),
         recipe_of([0.5, 0.5], variation={"number": 1, "radius": 0.6}),
+        recipe_of([0.5, 0.5], detail=0.5),
+        recipe_of([0.5, 0.5], detail=1),
+        recipe_of([0.5, 0.5], keep={"hair": 0}),
+        recipe_of([0.5, 0.5], keep={"hair": "mixed"}),
+        recipe_of([0.5, 0.5], keep={"glasses": 0}),
+        recipe_of([0.5, 0.5], size=512),
+        recipe_of([0.5, 0.5], placement={"onto": "photo"}),
+        recipe_of([0.5, 0.5], placement={"onto": "photo", "parent": 1}),
+        recipe_of([0.5, 0.5], placement={"onto": "blurred"}),
+        recipe_of([0.5, 0.5], placement={"onto": "plain"}),
         recipe_of([0.5, 0.5], model=other),
         recipe_of([0.5, 0.5, 0.0]),
         recipe_of([], parents=[SampleParent(number=n, weight=0.5) for n in (0, 1)]),
@@ -175,6 +256,18 @@ def test_weights_that_make_no_mix_are_refused(shares):
         (("vividness",), math.nan, "vividness"),
         (("vividness",), "0.25", "vividness"),
         (("vividness",), False, "vividness"),
+        (("detail",), -0.01, "detail"),
+        (("detail",), math.nan, "detail"),
+        (("detail",), "1", "detail"),
+        (("keep",), {"hair": "0"}, "keep.hair"),
+        (("keep",), {"hair": 2}, "keep.hair: it names parent 2, and there are 2"),
+        (("keep",), [0], "keep"),
+        (("size",), 512.5, "size"),
+        (("size",), "512", "size"),
+        (("placement",), {"onto": "plain", "colour": 0}, "placement.colour"),
+        (("placement",), {"onto": "photo", "parent": "0"}, "placement.parent"),
+        (("placement",), {"onto": "photo", "parent": 2}, "placement.parent: it names parent 2"),
+        (("placement",), "photo", "placement"),
         (("seed",), -1, "seed"),
         (("seed",), 2**31, "seed"),
         (("model", "weights"), "abc", "model.weights"),
