@@ -19,10 +19,9 @@ _PLATE_SHARE = 0.62  # how much of the picture the plate covers
 
 @dataclass(frozen=True)
 class _Stamp:
-    """Where the label lies in a square picture, and what becomes of each pixel there: ``pixel * keep + add``."""
+    """The label, and what becomes of each pixel below it: ``pixel * keep + add``."""
 
-    top: int
-    left: int
+    margin: int  # pixels to the right of it and below
     keep: np.ndarray  # (h, w, 1) uint16, in 256ths
     add: np.ndarray  # (h, w, 1) uint16, in 256ths of a grey level
 
@@ -30,18 +29,19 @@ class _Stamp:
 def label(frames: np.ndarray) -> None:
     """Writes the label into the bottom right corner of every frame, in place.
 
-    Its letters are a twelfth of the side high, capitals 7 pixels at 128; frames smaller than `LEAST_SIDE` are left as
-    they are.
+    Its letters are a twelfth of the shorter side high, capitals 7 pixels at 128; frames with a side shorter than
+    `LEAST_SIDE` are left as they are.
 
     Args:
-        frames: (N, S, S, 3) uint8 RGB.
+        frames: (N, H, W, 3) uint8 RGB.
     """
-    side = frames.shape[1]
-    if side < LEAST_SIDE:
+    bottom, right = frames.shape[1:3]
+    if min(bottom, right) < LEAST_SIDE:
         return
-    stamp = _stamp(side)
+    stamp = _stamp(min(bottom, right))
+    bottom, right = bottom - stamp.margin, right - stamp.margin
     height, width = stamp.keep.shape[:2]
-    place = frames[:, stamp.top : stamp.top + height, stamp.left : stamp.left + width]
+    place = frames[:, bottom - height : bottom, right - width : right]
     place[:] = (place * stamp.keep + stamp.add) >> 8
 
 
@@ -60,10 +60,8 @@ def _stamp(side: int) -> _Stamp:
     # What is inked is all ink; between ink and plate the edge is theirs alone, never the picture's.
     grey = np.divide(inked * _INK + (covered - inked) * _PLATE, covered, out=np.zeros_like(covered), where=covered > 0)
     keep = np.rint(256 * (1 - covered))
-    margin = max(2, round(side / 48))
     return _Stamp(
-        side - margin - rows,
-        side - margin - columns,
+        max(2, round(side / 48)),
         keep.astype(np.uint16),
         np.rint((256 - keep) * grey).astype(np.uint16),
     )

@@ -59,7 +59,7 @@ class Marker:
         """Frames with label and mark.
 
         Args:
-            frames: (N, S, S, 3) or (S, S, 3) uint8 RGB; left as they are.
+            frames: (N, H, W, 3) or (H, W, 3) uint8 RGB, of any shape; left as they are.
             recipe_hashes: SHA-256 of the recipes, hexadecimal: one for all frames or one for each.
 
         Returns:
@@ -69,8 +69,8 @@ class Marker:
             ValueError: frames of another shape, or another number of hashes (a mistake of the program).
         """
         single = frames[None] if frames.ndim == 3 else frames
-        if single.ndim != 4 or single.shape[1:] != (single.shape[1], single.shape[1], 3) or single.dtype != np.uint8:
-            raise ValueError(f"frames must be (N, S, S, 3) uint8, not {frames.shape} {frames.dtype}")
+        if single.ndim != 4 or single.shape[3] != 3 or 0 in single.shape[1:3] or single.dtype != np.uint8:
+            raise ValueError(f"frames must be (N, H, W, 3) uint8, not {frames.shape} {frames.dtype}")
         if len(recipe_hashes) not in (1, len(single)) or isinstance(recipe_hashes, str):
             raise ValueError(f"{len(recipe_hashes)} recipes for {len(single)} frames")
         if not (self.label or self.mark):

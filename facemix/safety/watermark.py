@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -22,14 +23,16 @@ import numpy as np
 
 GRID = 64  # rows and columns of the picture that mark and detector compute with, whatever the size of the result
 BITS = 256  # of the payload
-LEAST_SIDE = 64  # frames smaller than the grid cannot carry the mark
+LEAST_SIDE = 64  # frames with a side shorter than the grid's cannot carry the mark
 
 _LOWEST, _HIGHEST = 14, 36  # radius of the coefficients used, in half waves per picture
 _COUNT = 44  # coefficients computed in each direction; more than _HIGHEST, and no more
 _SURROUND, _NEAR = 1.5, 2.0  # standard deviations of the blurs that tell detail and its strength, in grid pixels
 _FLOOR, _CEILING = 3.0, 14.0  # grey levels: how much detail there is at least, and at most, to hide behind
 _SOFTNESS = 0.5  # coefficients beyond it count alike, so that no edge outvotes the rest
-_PRICES = (0.4, 0.25)  # of a push's energy against what it does for the correlation; the first that suffices
+# Of a push's energy against what it does for the correlation; the first that suffices. The last is for whole
+# photographs, whose detail drowns a mark.
+_PRICES = (0.4, 0.25, 0.15)
 _ENOUGH = (9.0, 11.0)  # scores of installation and recipe that leave room for compression
 _PART = 8192  # codes that are compared at once
 _NOISE = 0.5  # what compression adds to a coefficient, roughly
@@ -64,14 +67,14 @@ class Watermark:
     def embed(self, frames: np.ndarray, recipe_hashes: Sequence[str]) -> None:
         """Marks every frame, in place. The same frame and recipe give the same pixels, in whatever company.
 
-        Frames smaller than `LEAST_SIDE` are left as they are.
+        Frames with a side shorter than `LEAST_SIDE` are left as they are. One that is not square has the pattern
+        stretched with it, as the detector stretches the grid.
 
         Args:
-            frames: (N, S, S, 3) uint8 RGB.
+            frames: (N, H, W, 3) uint8 RGB.
             recipe_hashes: one for each frame.
         """
-        side = frames.shape[1]
-        if side < LEAST_SIDE:
+        if min(frames.shape[1:3]) < LEAST_SIDE:
             return
         codes = {one: self.codes([one]) for one in set(recipe_hashes)}
         for frame, recipe_hash in zip(frames, recipe_hashes, strict=True):
@@ -83,11 +86,12 @@ class Watermark:
         wanted[self._payload] *= code[0, self._bits]
         detail, strength = _detail(frame)
         own = wanted * (_basis(GRID).T @ detail @ _basis(GRID)).flat[self._places]
-        side, pushes, marked = len(frame), np.zeros((_COUNT, _COUNT), np.float32), frame
-        basis, strength = _basis(side), cv2.resize(strength, (side, side), interpolation=cv2.INTER_LINEAR)
+        (height, width), pushes, marked = frame.shape[:2], np.zeros((_COUNT, _COUNT), np.float32), frame
+        down, across, larger = _basis(height), _basis(width), math.sqrt(height * width) / GRID
+        strength = cv2.resize(strength, (width, height), interpolation=cv2.INTER_LINEAR)
         for price in _PRICES:
             pushes.flat[self._places] = wanted * np.interp(own, *_worthwhile(price))
-            added = np.rint(basis @ pushes @ basis.T * strength * (side / GRID)).astype(np.int16)
+            added = np.rint(down @ pushes @ across.T * strength * larger).astype(np.int16)
             marked = cv2.add(frame, cv2.merge((added, added, added)), dtype=cv2.CV_8U)
             found = self.read(marked)
             if self.own_score(found) >= _ENOUGH[0] and self.recipe_scores(found[None], code)[0, 0] >= _ENOUGH[1]:

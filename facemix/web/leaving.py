@@ -31,7 +31,16 @@ async def release_mix(request: Request, mixer: MixerLike, result: MixResult) -> 
     note(request, mixer, result.recipe, result.parents, result.margin)
     release = ServerState.of(request).release
     whose = about(request, mixer.model)
-    await release.judged(whose, result.image[None], result.recipe, result.parents, [result.margin])
+    # Who else may be in a photograph is not what is mixed.
+    face, shown = (result.image, None) if result.face is None else (result.face, result.image)
+    await release.judged(
+        whose,
+        face[None],
+        result.recipe,
+        result.parents,
+        [result.margin],
+        shown=shown,
+    )
 
 
 async def release_frames(

@@ -47,6 +47,7 @@ class Release:
         path: bool = False,
         by_lot: bool = True,
         hashes: Collection[str] = (),
+        shown: np.ndarray | None = None,
     ) -> None:
         """Returns if the frames may leave.
 
@@ -59,13 +60,14 @@ class Release:
             path: they go evenly from one face to another.
             by_lot: whether they may be drawn for the reviewers' random share.
             hashes: of the recipes of the single frames, and others that stand for them.
+            shown: (H, W, 3) uint8 RGB, what leaves, and what a reviewer sees, where that is more than the one frame.
 
         Raises:
             Held, ResultWithheld, Busy, StorageFull, StorageUnavailable: see `Judge.judge`.
         """
 
         def write(frame: np.ndarray) -> bytes:
-            return self.picture(frame, "image/png", recipe, parents)
+            return self.picture(frame if shown is None else shown, "image/png", recipe, parents)
 
         whole = whole or recipe.hash
         margins = margins or [1.0] * len(frames)

@@ -46,3 +46,20 @@ def test_every_frame_gets_the_same():
     for frame in alone:
         label(frame[None])
     np.testing.assert_array_equal(frames, alone)
+
+
+@pytest.mark.parametrize("shape", [(300, 200), (200, 300), (200, 1000)])
+def test_it_lies_in_the_corner_and_is_as_large_as_the_shorter_side_wants(shape):
+    frames = np.full((1, *shape, 3), 128, np.uint8)
+    label(frames)
+    square = labelled(200, 128)
+    np.testing.assert_array_equal(frames[0, -200:, -200:, 0], square)
+    frames[0, -200:, -200:] = 128
+    assert (frames == 128).all()
+
+
+def test_a_strip_too_narrow_for_letters_is_left_alone():
+    for shape in ((LEAST_SIDE - 1, 500), (500, LEAST_SIDE - 1)):
+        frames = np.full((1, *shape, 3), 128, np.uint8)
+        label(frames)
+        assert (frames == 128).all()

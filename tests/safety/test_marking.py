@@ -1,5 +1,6 @@
 import hashlib
 
+import cv2
 import numpy as np
 import pytest
 from marked_faces import faces
@@ -42,6 +43,31 @@ def test_frames_are_marked_and_what_was_given_is_not_touched():
     assert find_mark(both.watermark, same[2], HASHES).recipe_hash == HASHES[0]
 
 
+@pytest.mark.parametrize(
+    ("side", "pixels"), [(64, "8b5290d0ac120476"), (128, "effb36b9518b4960"), (511, "e652c3e4d1a834b4")]
+)
+def test_square_frames_bear_what_they_always_bore(side, pixels):
+    """What leaves without being put onto a photograph has not changed by a bit since results had to be square."""
+    y, x = np.mgrid[:side, :side] / side
+    wave = (128 + 80 * np.sin(9 * x + 4 * y) * np.cos(5 * y))[..., None] + np.array([0, 10, -20])
+    noise = np.random.default_rng(side).normal(0, 6, (side, side, 3))
+    frame = np.clip(wave + noise, 0, 255).astype(np.uint8)
+    made = marker(label=True, mark=True).pixels(frame, HASHES[:1])
+    assert hashlib.sha256(made.tobytes()).hexdigest()[:16] == pixels
+
+
+@pytest.mark.parametrize("shape", [(600, 900), (900, 600), (100, 310)])
+def test_frames_that_are_not_square_are_marked_too(shape):
+    frames = np.stack([cv2.resize(one, shape[::-1], interpolation=cv2.INTER_CUBIC) for one in faces(2)])
+    both = marker(label=True, mark=True)
+    made = both.pixels(frames, HASHES[:2])
+    assert made.shape == frames.shape
+    for frame, given, recipe_hash in zip(made, frames, HASHES, strict=False):
+        assert find_mark(both.watermark, frame, HASHES).recipe_hash == recipe_hash
+        np.testing.assert_array_equal(both.pixels(given, [recipe_hash]), frame)
+    assert (made[:, -min(shape) // 8 :, -min(shape) // 3 :] >= 240).any(), "the label's letters"
+
+
 def test_each_can_be_switched_off():
     frame = faces(1)[0]
     changed = [(marker(**on).pixels(frame, HASHES[:1]) != frame).any(-1) for on in ({"label": True}, {"mark": True})]
@@ -58,7 +84,8 @@ def test_frames_too_small_for_either_leave_as_they_are(side):
 @pytest.mark.parametrize(
     ("frames", "hashes"),
     [
-        (np.zeros((2, 8, 9, 3), np.uint8), HASHES[:1]),
+        (np.zeros((2, 8, 9, 4), np.uint8), HASHES[:1]),
+        (np.zeros((2, 0, 9, 3), np.uint8), HASHES[:1]),
         (np.zeros((8, 8), np.uint8), HASHES[:1]),
         (np.zeros((8, 8, 3), np.float32), HASHES[:1]),
         (np.zeros((3, 8, 8, 3), np.uint8), HASHES[:2]),

@@ -2,11 +2,13 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
+import cv2
 import numpy as np
 import pytest
 from marked_faces import faces
 from PIL import Image
 from signing import camera, signer_in
+from skimage import data
 
 from facemix.errors import ImageCorrupt, ImageError, ImageTooManyPixels, ImageUnsupported
 from facemix.governance.secrets import Secrets
@@ -60,6 +62,23 @@ def test_a_result_that_was_saved_anew_is_known_by_its_mark(marker, result):
     unknown = look(saved_anew(result), marker, known=[])
     assert (unknown.kind, unknown.recipe_hash) == ("marked", None)
     assert "fits none of the recipes" in " ".join(unknown.sentences())
+
+
+@pytest.mark.parametrize("size", [(900, 600), (600, 900), (1600, 700)])
+@pytest.mark.parametrize("photograph", [False, True])
+def test_a_result_that_is_not_square_is_known_by_its_mark(marker, size, photograph):
+    """Made smaller by half and saved as JPEG of quality 50."""
+    given = data.astronaut() if photograph else faces(1)[0]
+    given = cv2.resize(given, size, interpolation=cv2.INTER_AREA if photograph else cv2.INTER_CUBIC)
+    made = marker.file(marker.pixels(given, HASHES[:1]), "image/jpeg", Facts(HASHES[0], "facemix-128@01"))
+    verdict = look(made, marker)
+    assert (verdict.kind, verdict.mark.how, verdict.recipe_hash) == ("signed", "whole", HASHES[0])
+    with Image.open(BytesIO(made)) as image:
+        buffer = BytesIO()
+        image.convert("RGB").reduce(2).save(buffer, "JPEG", quality=50)
+    verdict = look(buffer.getvalue(), marker)
+    assert (verdict.kind, verdict.mark.how, verdict.recipe_hash) == ("marked", "whole", HASHES[0])
+    assert look(encode_image(given, "image/jpeg"), marker).mark is None
 
 
 def test_a_result_that_was_changed_is_said_to_be(marker, result):

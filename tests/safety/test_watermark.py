@@ -1,8 +1,10 @@
 import hashlib
 
+import cv2
 import numpy as np
 import pytest
 from marked_faces import faces
+from skimage import data
 from skimage.metrics import peak_signal_noise_ratio
 
 from facemix.safety.watermark import BITS, LEAST_SIDE, Watermark, chance
@@ -85,6 +87,35 @@ def test_it_is_read_at_every_size(watermark, side):
     made = faces(1, side)
     watermark.embed(made, HASHES[:1])
     assert watermark.own_score(watermark.read(made[0])) > 6
+
+
+@pytest.mark.parametrize("shape", [(600, 900), (64, 200), (1000, 130)])
+def test_it_is_stretched_with_frames_that_are_not_square(watermark, shape):
+    made = cv2.resize(faces(1)[0], shape[::-1], interpolation=cv2.INTER_CUBIC)[None]
+    before = made.copy()
+    watermark.embed(made, HASHES[:1])
+    found = watermark.read(made[0])
+    assert watermark.own_score(found) > 7
+    assert watermark.recipe_scores(found[None], watermark.codes(HASHES))[0].argmax() == 0
+    assert peak_signal_noise_ratio(before, made) > 33
+
+
+@pytest.mark.parametrize("shape", [(63, 200), (200, 63)])
+def test_strips_too_narrow_are_left_alone(watermark, shape):
+    narrow = np.full((1, *shape, 3), 90, np.uint8)
+    watermark.embed(narrow, HASHES[:1])
+    assert (narrow == 90).all()
+
+
+def test_a_whole_photograph_is_marked_more_strongly(watermark):
+    """It has more detail than a face by itself, in which a mark would drown."""
+    photo = cv2.resize(data.astronaut(), (600, 900), interpolation=cv2.INTER_AREA)
+    made = photo[None].copy()
+    watermark.embed(made, HASHES[:1])
+    scores = watermark.recipe_scores(watermark.read(made[0])[None], watermark.codes(HASHES))[0]
+    assert scores.argmax() == 0
+    assert chance(float(scores[0]), len(HASHES)) < 2.5e-5
+    assert peak_signal_noise_ratio(photo, made[0]) > 30
 
 
 def test_chance_is_a_bound():

@@ -146,9 +146,10 @@ def embedded(image, recipe_hash, squares=1):
 
 def is_labelled(frame):
     """Whether the label stands in a frame: white letters on a dark plate."""
-    stamp = label._stamp(len(frame))
+    stamp = label._stamp(min(frame.shape[:2]))
     height, width = stamp.keep.shape[:2]
-    place = frame[stamp.top : stamp.top + height, stamp.left : stamp.left + width]
+    bottom, right = (side - stamp.margin for side in frame.shape[:2])
+    place = frame[bottom - height : bottom, right - width : right]
     ink, plate = stamp.add[..., 0] > 190 << 8, (stamp.add[..., 0] < 20 << 8) & (stamp.keep[..., 0] < 110)
     return bool(place[ink].mean() > 190 and place[plate].mean() < 130)
 
