@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from facemix.faces.align import TEMPLATE
+
 
 def smooth_crops(count: int, size: int, *, seed: int = 0) -> np.ndarray:
     """(count, size, size, 3) uint8: blurred noise, all different, easy to learn and kind to JPEG."""
@@ -20,12 +22,26 @@ def smooth_crops(count: int, size: int, *, seed: int = 0) -> np.ndarray:
 
 
 def prepared_set(
-    folder: Path, *, train: int = 48, validation: int = 8, test: int = 4, size: int = 32, shard: int = 20
+    folder: Path,
+    *,
+    train: int = 48,
+    validation: int = 8,
+    test: int = 4,
+    size: int = 32,
+    shard: int = 20,
+    crops: np.ndarray | None = None,
+    landmarks: bool = False,
 ) -> Path:
-    """Writes so many crops of each split into `folder`, which it returns; `shard` crops to a shard."""
+    """Writes so many crops of each split into `folder`, which it returns; `shard` crops to a shard.
+
+    Args:
+        crops: (train + validation + test, size, size, 3) uint8 in the place of smooth noise.
+        landmarks: the manifest has some, those that `facemix.faces.align.TEMPLATE` wants and a nose.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     splits = ["train"] * train + ["validation"] * validation + ["test"] * test
-    crops, rows = smooth_crops(len(splits), size), []
+    crops, rows = smooth_crops(len(splits), size) if crops is None else crops, []
+    known = {"landmarks": (size * np.insert(TEMPLATE, 2, (0.5, 0.5), axis=0)).tolist()} if landmarks else {}
     for start in range(0, len(splits), shard):
         number = start // shard
         with tarfile.open(folder / f"shard-{number:05d}.tar", "w") as tar:
@@ -37,7 +53,9 @@ def prepared_set(
                 member.size = buffer.tell()
                 buffer.seek(0)
                 tar.addfile(member, buffer)
-                rows.append({"source": f"{index}.png", "sha256": digest, "shard": number, "split": splits[index]})
+                rows.append(
+                    {"source": f"{index}.png", "sha256": digest, "shard": number, "split": splits[index], **known}
+                )
     rows.insert(1, {"source": "empty.png", "refused": "image_empty"})
     manifest = "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows)
     (folder / "manifest.jsonl").write_text(manifest)

@@ -59,8 +59,18 @@ class IdentityEmbedder:
     def chip(self, crop: np.ndarray) -> np.ndarray:
         """The face as dlib aligns it, (150, 150, 3) uint8; black where that reaches beyond the crop."""
         crop = np.ascontiguousarray(crop)
-        shape = self._predictor(crop, self._dlib.rectangle(*face_box(crop.shape[0])))
-        return self._dlib.get_face_chip(crop, shape, CHIP_SIDE, _PADDING)
+        return self._dlib.get_face_chip(crop, self._shape(crop), CHIP_SIDE, _PADDING)
+
+    def landmarks(self, crop: np.ndarray) -> np.ndarray:
+        """dlib's five points of an (S, S, 3) uint8 crop: (5, 2) in its pixels, whole ones.
+
+        The corners of the eye on the right of the picture, outer first, those of the other, and the base of the nose.
+        """
+        shape = self._shape(np.ascontiguousarray(crop))
+        return np.array([(point.x + 0.5, point.y + 0.5) for point in shape.parts()])
+
+    def _shape(self, crop: np.ndarray) -> Any:
+        return self._predictor(crop, self._dlib.rectangle(*face_box(crop.shape[0])))
 
 
 def face_box(size: int) -> tuple[int, int, int, int]:
