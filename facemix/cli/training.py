@@ -104,6 +104,10 @@ def evaluate(
     ] = None,
     pairs: Annotated[int, typer.Option(min=1, help="Mid-points to measure.")] = 256,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of every draw.")] = 0,
+    photos: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the photographs of the data set: also measure results at their own size."),
+    ] = None,
 ) -> None:
     """Measure a checkpoint on faces it was not trained on (``docs/evaluation.md``)."""
     from facemix.evaluation.evaluate import Options
@@ -116,8 +120,12 @@ def evaluate(
     # Said now rather than after minutes of work.
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
         raise RequestInvalid("not a file in an existing folder", hint="name one, as in results.json", where=str(out))
+    if photos is not None and not photos.is_dir():
+        raise RequestInvalid("not a folder", hint="name the one that `facemix prepare` was given", where=str(photos))
     others = _named_folders(compare or [])
-    options = Options(split=split, limit=limit, pairs=pairs, baselines=baselines, compare=others, seed=seed)
+    options = Options(
+        split=split, limit=limit, pairs=pairs, baselines=baselines, compare=others, seed=seed, photos=photos
+    )
     results = measure(checkpoint, data, options, say=lambda line: print(line, file=sys.stderr))
     if out is not None:
         write_results(out, results)

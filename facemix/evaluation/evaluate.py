@@ -32,7 +32,8 @@ from facemix.evaluation.identity import (
 from facemix.evaluation.latent import latent_figures
 from facemix.evaluation.midpoints import Paths, decoded_path, draw_pairs, face_likeness, faded_path, measure_paths
 from facemix.evaluation.reconstruction import measure_reconstructions, reconstruction_figures, wrinkle_figures
-from facemix.evaluation.results import Data, Figure, Figures, Identity, Margins, Results, Subject
+from facemix.evaluation.results import Data, Figure, Figures, Identity, Margins, Results, Sharp, Subject
+from facemix.evaluation.sharp import NO_GEOMETRY, PAIRS, Photographs, carry_maker, measure_sharp
 from facemix.evaluation.wasserstein import SlicedWasserstein
 from facemix.faces.centerface import CenterFace
 from facemix.faces.embedder import IdentityEmbedder, load_embedder
@@ -60,6 +61,8 @@ class Options:
         seed: of every draw: faces, pairs, resamples, PCA.
         resamples: of the bootstrap.
         pca_images: training faces that PCA is fitted on, at most.
+        photos: folder of the photographs that the data set was prepared from; with it results at the photographs' own
+            size are measured, on `sharp_pairs` pairs, where the checkpoint has geometry.
     """
 
     split: str = "test"
@@ -70,6 +73,8 @@ class Options:
     seed: int = 0
     resamples: int = 1000
     pca_images: int = PCA_IMAGES
+    photos: Path | None = None
+    sharp_pairs: int = PAIRS
 
 
 @dataclass
@@ -137,6 +142,11 @@ def evaluate(
         measured[name] = walk.measure_codec(pca, pca.latents, Subject(kind="pca", fitted_images=pca.fitted_images))
         seconds[name] = time.monotonic() - before
         measured[CROSS_FADE] = walk.measure_cross_fade()
+    sharp = None
+    if options.photos is not None:
+        before = time.monotonic()
+        sharp = walk.measure_sharp(model, checkpoint, options, say)
+        seconds["sharp"] = time.monotonic() - before
 
     return Results(
         model=model.card.name,
@@ -161,6 +171,7 @@ def evaluate(
         embedder=embedder.name if embedder else None,
         reference=walk.reference,
         gates=gate_figures(read_manifest(data), walk.bootstrap),
+        sharp=sharp,
         timing={
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - started, 1),
@@ -180,6 +191,7 @@ class _Walk:
 
     def __init__(self, faces: FaceSet, options: Options, embedder: IdentityEmbedder | None) -> None:
         self.crops = faces.images.numpy()
+        self._rows = faces.rows
         self.pairs = draw_pairs(len(faces), options.pairs, seed=options.seed)
         self.bootstrap = Bootstrap(resamples=options.resamples, seed=options.seed)
         self._ages = np.array([age_of(row) for row in faces.rows])
@@ -263,6 +275,27 @@ class _Walk:
             measure_paths(self.pairs, self.crops, lambda a, b: faded_path(self.crops[a], self.crops[b]), self._detector)
         )
         return _Measured(Subject(kind="cross-fade", midpoints=self._path_figures(paths)), pairs=paths.values)
+
+    def measure_sharp(
+        self, model: Checkpoint, folder: Path, options: Options, say: Callable[[str], None]
+    ) -> Sharp | None:
+        """None, and a line that says so, where the checkpoint in `folder` has no geometry."""
+        make_carry = carry_maker(folder)
+        if make_carry is None or options.photos is None:
+            say(NO_GEOMETRY)
+            return None
+        return measure_sharp(
+            VAECodec(model.vae),
+            Photographs(options.photos, self._rows),
+            make_carry,
+            self.bootstrap,
+            self._detector,
+            crop_size=model.card.config.crop_size,
+            pairs=options.sharp_pairs,
+            seed=options.seed,
+            embedder=self._embedder,
+            say=say,
+        )
 
     def _embed(self, crops: np.ndarray) -> np.ndarray:
         """(N, 128) points; NaN, and so every figure drawn from them, without an embedder."""

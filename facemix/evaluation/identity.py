@@ -59,6 +59,20 @@ def midpoint_identity(middles: np.ndarray, first: np.ndarray, second: np.ndarray
     }
 
 
+def path_identity(points: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
+    """How steadily a path leads from one person to the other: the mean of the share of its steps on which it gets
+    farther from the first, and of that on which it gets nearer to the second. 1 is every step; NaN without points.
+
+    Args:
+        points: (F, 128), of the frames from the first to the second.
+        first, second: (128,), of the parents' photographs.
+    """
+    if np.isnan(points).any():
+        return np.nan
+    from_first, to_second = (np.linalg.norm(points.astype(np.float64) - one, axis=1) for one in (first, second))
+    return float((np.diff(from_first) > 0).mean() + (np.diff(to_second) < 0).mean()) / 2
+
+
 def _squared(points: np.ndarray) -> np.ndarray:
     squares = (points**2).sum(1)
     found = squares[:, None] + squares[None] - 2 * points @ points.T

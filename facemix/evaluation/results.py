@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from facemix.errors import ConfigError, RequestInvalid
 
-SCHEMA = 2
+SCHEMA = 3
 _DIGITS = 6
 
 
@@ -134,6 +134,28 @@ class Margins(_Part):
     midpoints: Figures
 
 
+class SharpView(_Part):
+    """Ways from one photograph to another at one side, in pixels.
+
+    Attributes:
+        textured: whether fine texture, known exactly, was added to the photographs.
+        ways: figures by way; ``carry`` is the mix with the photographs' detail.
+        margins: by way, the carry minus it, pair by pair.
+    """
+
+    side: int
+    textured: bool
+    ways: dict[str, Figures]
+    margins: dict[str, Figures]
+
+
+class Sharp(_Part):
+    """Results at the photographs' own size, by the name of the view; over so many pairs of strangers."""
+
+    pairs: int
+    views: dict[str, SharpView]
+
+
 class Data(_Part):
     """The faces that were measured."""
 
@@ -155,10 +177,11 @@ class Results(_Part):
         embedder: what measured identity distances; None where it was not installed, and they are null.
         reference: figures of the photographs themselves, against which the subjects' are read.
         gates: refused photographs per labelled group.
+        sharp: results at the photographs' own size; None where they were not asked for.
     """
 
     format: Literal["facemix-evaluation"] = "facemix-evaluation"
-    schema_version: Literal[1, 2] = SCHEMA  # 2 only adds: what a file of 1 lacks is None
+    schema_version: Literal[1, 2, 3] = SCHEMA  # each only adds: what an older file lacks is None
     model: str
     data: Data
     seed: int
@@ -169,6 +192,7 @@ class Results(_Part):
     embedder: str | None = None
     reference: Figures = Field(default_factory=dict)
     gates: Gates | None = None
+    sharp: Sharp | None = None
     timing: dict[str, Any]
 
 

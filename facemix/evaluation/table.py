@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from facemix.evaluation import sharp_table
 from facemix.evaluation.results import Figure, Gates, Results, Subject
 from facemix.faces.embedder import SAME_PERSON
 
@@ -100,8 +101,8 @@ def markdown(results: Results) -> str:
 
 
 def text(results: Results) -> str:
-    """The same table in columns, below it the figures of every group, whom the gates refused, and times, for a
-    terminal."""
+    """The same table in columns, below it the figures of every group, results at the photographs' size, whom the
+    gates refused, and times, for a terminal."""
     data = results.data
     part = f"{data.faces:,} of {data.split_faces:,}" if data.faces < data.split_faces else f"{data.faces:,}"
     head = f"{data.name}, {data.split} split: {part} faces, {data.pairs:,} mid-points; 95 % intervals in brackets"
@@ -116,6 +117,9 @@ def text(results: Results) -> str:
                 cells = [_cell(group.figures.get(figure), digits) for _, digits, figure in columns]
                 lines.append([group_name, str(group.count), *cells])
             blocks.append(_columns(lines))
+    if results.sharp is not None:
+        for name, title in sharp_table.titles(results.sharp).items():
+            blocks += [title, _columns(sharp_table.lines(results.sharp.views[name]))]
     if results.gates is not None:
         blocks += _gates(results.gates)
     for name, times in results.timing.get("per_face", {}).items():

@@ -5,13 +5,16 @@ import numpy as np
 import pytest
 from identity_extra import embedder_or_skip
 from prepared import prepared_set
+from strangers import Fading, photographs
 from tiny import TINY, tiny_checkpoint
 
 from facemix.errors import CheckpointCorrupt, CheckpointMissing, ConfigError, DatasetError
 from facemix.evaluation.evaluate import Options, evaluate
 from facemix.evaluation.identity import ABSENT
-from facemix.evaluation.results import write_results
-from facemix.training.dataset import read_summary
+from facemix.evaluation.results import read_results, write_results
+from facemix.evaluation.sharp import NO_GEOMETRY
+from facemix.evaluation.table import text
+from facemix.training.dataset import load_split, read_summary
 from facemix.vae.checkpoint import read_card
 
 QUICK = Options(resamples=40)
@@ -159,6 +162,35 @@ def test_it_says_whether_it_was_trained_on_this_manifest(data, tmp_path):
     for manifest, expected in ((digest, True), ("0" * 64, False)):
         folder = tiny_checkpoint(tmp_path / str(expected), data={"manifest_sha256": manifest})
         assert evaluate(folder, data, options).subjects["tiny"].identity.same_manifest is expected
+
+
+def test_results_at_the_photographs_size_are_measured_where_there_is_a_geometry(data, tmp_path, monkeypatch):
+    folder = tiny_checkpoint(tmp_path / "checkpoint")
+    options = dataclasses.replace(QUICK, baselines=False, photos=tmp_path, sharp_pairs=1)
+    said = []
+    assert evaluate(folder, data, options, say=said.append).sharp is None
+    assert said[-1] == NO_GEOMETRY
+    monkeypatch.setattr("facemix.evaluation.evaluate.carry_maker", lambda folder: Fading)
+    with pytest.raises(DatasetError, match="does not say where the face"):
+        evaluate(folder, data, options)
+    rows = iter(photographs(tmp_path, 10))
+    monkeypatch.setattr("facemix.evaluation.evaluate.load_split", with_rows(lambda: next(rows)))
+    found = evaluate(folder, data, options)
+    assert (found.sharp.pairs, list(found.sharp.views)) == (1, ["own", "large", "textured"])
+    assert set(found.sharp.views["large"].ways) == {"carry", "vae", "cross-fade"}
+    assert "At the photographs' own size" in text(found)
+    write_results(tmp_path / "results.json", found)
+    assert read_results(tmp_path / "results.json").sharp == found.sharp
+
+
+def with_rows(row):
+    """A split whose faces are said to come from other photographs."""
+
+    def load(folder, split):
+        faces = load_split(folder, split)
+        return dataclasses.replace(faces, rows=tuple(old | row() for old in faces.rows))
+
+    return load
 
 
 def test_refusals(checkpoint, data, tmp_path):

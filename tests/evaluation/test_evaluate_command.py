@@ -23,7 +23,7 @@ def test_help_lists_the_options(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     status, out, _ = run("--help")
     assert status == 0
-    for option in ("--out", "--limit", "--split", "--no-baselines", "--compare", "--pairs", "--seed"):
+    for option in ("--out", "--limit", "--split", "--no-baselines", "--compare", "--pairs", "--seed", "--photos"):
         assert option in out
 
 
@@ -55,6 +55,7 @@ def test_without_baselines_and_file(run, checkpoint, data):
         (["--compare", "older"], 2, "--compare 'older'"),
         (["--compare", "a=x", "--compare", "a=y"], 2, "--compare 'a=y'"),
         (["--compare", "older=missing"], 5, "missing"),
+        (["--photos", "missing"], 2, "missing: not a folder"),
     ],
 )
 def test_refusals_are_one_line(run, checkpoint, data, arguments, expected, said):

@@ -27,3 +27,16 @@ def test_strangers_are_the_others_of_the_group():
     found = identity.strangers(points, ["a", "a", "a", None, "alone"])
     assert found[:3] == pytest.approx([4, 2.5, 3.5])
     assert np.isnan(found[3:]).all()
+
+
+def test_a_path_that_turns_back_leads_less_steadily():
+    first, second = np.zeros(2), np.array([1.0, 0.0])
+    straight = np.array([[x, 0.0] for x in (0.0, 0.25, 0.5, 0.75, 1.0)])
+    assert identity.path_identity(straight, first, second) == 1
+    assert identity.path_identity(straight[::-1], first, second) == 0
+    # One of four steps goes back.
+    assert identity.path_identity(straight[[0, 2, 1, 3, 4]], first, second) == 0.75
+    # Farther from the first, but not nearer to the second.
+    beside = np.array([[0.0, y] for y in (0.0, 0.5, 1.0)])
+    assert identity.path_identity(beside, first, second) == 0.5
+    assert np.isnan(identity.path_identity(np.full((5, 1), np.nan), np.full(1, np.nan), np.full(1, np.nan)))

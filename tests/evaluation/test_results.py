@@ -32,7 +32,7 @@ def test_figures_have_six_digits(results, tmp_path):
     write_results(tmp_path / "results.json", results)
     written = json.loads((tmp_path / "results.json").read_text())
     assert written["subjects"]["one"]["reconstruction"]["psnr"]["mean"] == 0.333333
-    assert written["schema_version"] == 2
+    assert written["schema_version"] == 3
 
 
 def test_an_unwritable_place_is_named(results, tmp_path):
@@ -63,7 +63,7 @@ def test_a_file_of_the_first_schema_is_read(results, tmp_path):
 def test_another_schema_is_refused(results, tmp_path):
     write_results(tmp_path / "results.json", results)
     text = (tmp_path / "results.json").read_text()
-    (tmp_path / "results.json").write_text(text.replace('"schema_version": 2', '"schema_version": 3'))
+    (tmp_path / "results.json").write_text(text.replace('"schema_version": 3', '"schema_version": 4'))
     with pytest.raises(ConfigError, match="schema_version"):
         read_results(tmp_path / "results.json")
 
