@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 
 from facemix.evaluation import metrics
+from facemix.evaluation.results import BANDS
 from facemix.imaging.bands import bands
 from facemix.mixing.recipe import REGIONS
 from facemix.mixing.regions import masks
 
-BANDS = 4
 _FACE = ("skin", "nose", "mouth", "eyes")
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from facemix.evaluation import metrics
-from facemix.evaluation.face_sharpness import BANDS, levels
+from facemix.evaluation.face_sharpness import levels
+from facemix.evaluation.results import BANDS
 
 # An animation of two seconds at 24 frames a second.
 STEP = 1 / 48

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from facemix.errors import ConfigError, RequestInvalid
 
 SCHEMA = 3
+BANDS = 4  # of spatial frequency in which sharpness and flicker are measured, the finest first
 _DIGITS = 6
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from facemix.evaluation.face_sharpness import BANDS
-from facemix.evaluation.results import Figure, Sharp, SharpView
+from facemix.evaluation.results import BANDS, Figure, Sharp, SharpView
 
 _NONE = "–"
 # Label, digits after the point, name.
