@@ -49,6 +49,13 @@ def spread(values: np.ndarray, side: int) -> np.ndarray:
     return values[..., None]
 
 
+def weighted(picture: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The picture, (S, S, 3) of any type, times smooth values, (s, s), at its pixels: (S, S, 3) float32."""
+    # Three alike and one call: NumPy would go through the channels of each pixel by itself, six times as slowly.
+    at_pixels = spread(values, len(picture))
+    return cv2.multiply(picture, cv2.merge([at_pixels] * 3), dtype=cv2.CV_32F)
+
+
 def strength(band: np.ndarray, side: int) -> np.ndarray:
     """The root mean square of a band, (S, S, channels), about each place: (side, side) float32."""
     energy = reduced(cv2.multiply(band, band), side).mean(-1)

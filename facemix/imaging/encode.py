@@ -44,6 +44,11 @@ def media_type_for_path(path: str | Path) -> MediaType:
     raise RequestInvalid(f"the output {str(path)!r} {said}", hint=f"end the name in one of {known}")
 
 
+def longest_side(media_type: MediaType) -> int:
+    """How many pixels a side of a picture may have, as far as the format itself goes."""
+    return _LONGEST_SIDE.get(media_type, 2**31 - 1)
+
+
 def encode_image(pixels: np.ndarray, media_type: MediaType, quality: int = 92) -> bytes:
     """Encodes one picture without any metadata.
 

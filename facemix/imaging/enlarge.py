@@ -16,8 +16,7 @@ def enlarge(pixels: np.ndarray, side: int) -> np.ndarray:
 
     Of the filters in Pillow and OpenCV this and OpenCV's own Lanczos come closest to photographs that were reduced to a
     half or a quarter before (36.7 dB against 35.8 for bicubic, at a quarter), and it overshoots edges by less than a
-    tenth of a level on average. Pillow's also reduces without aliasing, and counts in whole numbers: every machine
-    gives the same pixels.
+    tenth of a level on average. Pillow's counts in whole numbers: every machine gives the same pixels.
 
     Args:
         pixels: (S, S, 3) uint8 RGB.

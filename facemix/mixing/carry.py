@@ -3,7 +3,8 @@
 The VAE says what the mixed face looks like; the photographs say what its detail looks like. Each parent's photograph is
 brought to the shape of the mix (`facemix.mixing.warp`). Then, by spatial frequency, at the model's own side C:
 
-- *base*, what is wider than C / 32: the VAE's, plus what it had lost of each parent, by weight;
+- *base*, what is wider than C / 32: the VAE's, plus what it had lost of each parent, by weight; hair and outlines,
+  which two people have in different places, are one parent's;
 - *middle*: of the warped photographs, where they agree with the VAE's picture (`facemix.mixing.choice`); nearly an
   average of them, since their features lie over one another;
 - *fine*, what the VAE's raster does not hold: one parent at each place, since an average of two skins is neither.
@@ -19,14 +20,16 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
-from facemix.imaging.bands import bands, joined, lowest, reduced, spread, strength
-from facemix.imaging.enlarge import resized
+from facemix.imaging.bands import lowest, reduced
+from facemix.imaging.enlarge import check_square, resized
 from facemix.mixing.choice import Choice, choose, shares_of, structure
+from facemix.mixing.pixels import Held, Pixels
 from facemix.mixing.recipe import Kept, Region, Trait
 from facemix.mixing.traits import AROUND, trait_masks
-from facemix.mixing.warp import FIELD, dense, take, ways
+from facemix.mixing.warp import FIELD, dense, ways
 
-_BANDS = 2  # between the base and the model's side
+_BANDS, _LOW = 2, 2  # middle bands below the model's side, and those below them that hold hair and outlines
+_MOST_LINES = 1.2  # the same of what interpolation cost of the finest lines
 _MOST_GAIN = 1.6  # what averaging cost of a band's strength is given back up to this factor
 
 
@@ -57,10 +60,15 @@ class Carry:
         Raises:
             ValueError: the numbers or shapes do not belong together.
         """
+        for one in (*reconstructions, *(cut for cut in cuts if cut is not None)):
+            check_square(one)
+        if shapes.ndim != 4 or shapes.shape[1] != 2 or shapes.shape[2] != shapes.shape[3]:
+            raise ValueError(f"shapes must be (N, 2, G, G), not {shapes.shape}")
         crop = reconstructions.shape[1]
         sides = {len(cut) for cut in cuts if cut is not None}
         self.side = side or (sides.pop() if len(sides) == 1 else crop)
-        if not len(cuts) == len(reconstructions) == len(shapes) or sides - {self.side} or self.side < crop:
+        numbers = {len(cuts), len(reconstructions), len(shapes), len(cuts if glasses is None else glasses)}
+        if len(numbers) != 1 or sides - {self.side} or self.side < crop:
             raise ValueError(
                 f"{len(cuts)} cuts of sides {sorted(sides)} and {len(shapes)} shapes do not belong to "
                 f"{len(reconstructions)} reconstructions of {crop} pixels at a side of {self.side}"
@@ -68,6 +76,7 @@ class Carry:
         self.crop = crop
         self._photographed = np.array([cut is not None for cut in cuts])
         self._glasses = np.zeros(len(cuts), bool) if glasses is None else np.asarray(glasses, bool)
+        self._ranks = reconstructions.mean((1, 2, 3)).argsort().argsort()
         self._displacements = dense(shapes)
         self._whole = [
             np.ascontiguousarray(resized(own, self.side) if cut is None else cut)
@@ -79,14 +88,18 @@ class Carry:
             for small, own in zip(self._small, reconstructions, strict=True)
         ]
         self._structures = [structure(one) for one in self._small]
-        self._strength = [
-            strength(one - self._enlarged(small), FIELD) for one, small in zip(self._whole, self._small, strict=True)
-        ]
+        self._do = do = Pixels()
+        fine = [one - do.enlarged(small, self.side) for one, small in zip(self._whole, self._small, strict=True)]
+        self._strength = [do.strength(one) for one in fine]
+        self._lines = [do.strength(do.finest(one)) for one in fine]
+        self._strengths = np.array([one.mean() for one in self._strength], np.float32)
 
     @property
     def bytes(self) -> int:
         """Memory that it takes, about."""
-        return sum(one.nbytes for one in (*self._whole, *self._small, *self._lost, *self._strength)) + 65536
+        maps = (*self._strength, *self._lines, *self._structures, self._displacements)
+        held = (*self._whole, *self._small, *self._lost, *maps)
+        return sum(one.nbytes for one in held) + 4096
 
     def frame(
         self,
@@ -113,23 +126,23 @@ class Carry:
 
         Returns:
             (S, S, 3) uint8.
+
+        Raises:
+            ValueError: a picture of another shape, or another number of weights.
         """
+        check_square(mixed)
+        if len(mixed) != self.crop or len(weights) != len(self._whole):
+            raise ValueError(
+                f"a picture of {len(mixed)} pixels and {len(weights)} weights do not belong to {len(self._whole)} "
+                f"parents of {self.crop}"
+            )
         if detail == 0:
             return resized(mixed, self.side)
         keep = keep or {}
         shares = shares_of(weights, regions, keep)
         way = self._ways(shares, moved)
         picture = mixed.astype(np.float32)
-        chosen = self._choice(picture, way, shares, keep, change)
-        trusted = detail * chosen.confidence
-        result = self._coarse(picture, way, shares, chosen, trusted, detail, keep)
-        if self.side > self.crop:
-            covered = np.minimum(1, 2 * shares[self._photographed].sum(0))  # not all need have a photograph
-            fine = self._fine(way, chosen.decided)
-            fine *= spread(trusted * covered, self.side)
-            fine += self._enlarged(result)
-            result = fine
-        return np.clip(np.rint(result), 0, 255).astype(np.uint8)
+        return self._drawn(picture, way, shares, self._choice(picture, way, shares, keep, change), detail, keep)
 
     def confidence(
         self,
@@ -169,71 +182,108 @@ class Carry:
             self._structures,
             way,
             shares,
-            np.array([one.mean() for one in self._strength], np.float32),
+            self._strengths,
             photographed=self._photographed,
             glasses=self._glasses,
+            ranks=self._ranks,
             keep=keep,
             change=change,
         )
 
-    def _coarse(
+    def _drawn(
         self,
         mixed: np.ndarray,
         way: np.ndarray,
         shares: np.ndarray,
         chosen: Choice,
-        trusted: np.ndarray,
         detail: float,
         keep: Mapping[Trait, Kept],
     ) -> np.ndarray:
-        """Base and middle bands together, (C, C, 3) float32."""
-        theirs = [bands(take(small, each), _BANDS) for small, each in zip(self._small, way, strict=True)]
-        *middle, base = bands(mixed, _BANDS)
-        for level, vae in enumerate(middle):
+        """The frame, (S, S, 3) uint8, of what was decided on the field. mixed: (C, C, 3) float32."""
+        do = self._do
+        trusted = detail * chosen.confidence
+        result = self._coarse(do.held(mixed), way, shares, chosen, do.held(trusted), detail, keep)
+        if self.side > self.crop:
+            fine = do.weighted(self._fine(way, chosen.decided), do.held(trusted * self._covered(shares)))
+            result = do.enlarged(result, self.side) + fine
+        return do.levels(result)
+
+    def _covered(self, shares: np.ndarray) -> np.ndarray:
+        """How much of the fine band can be given at each place, (FIELD, FIELD): not all need have a photograph."""
+        return np.minimum(1, 2 * shares[self._photographed].sum(0))
+
+    def _coarse(
+        self,
+        mixed: Held,
+        way: np.ndarray,
+        shares: np.ndarray,
+        chosen: Choice,
+        trusted: Held,
+        detail: float,
+        keep: Mapping[Trait, Kept],
+    ) -> Held:
+        """All but the fine band, (C, C, 3) float32."""
+        do = self._do
+        present = np.flatnonzero((shares + chosen.soft + chosen.decided).any((1, 2)))
+        way, shares, soft, decided, around = (
+            do.held(one) for one in (way, shares, chosen.soft, chosen.decided, chosen.around)
+        )
+        theirs = {index: do.bands(do.take(self._small[index], way[index]), _BANDS + _LOW) for index in present}
+        ours = do.bands(mixed, _BANDS + _LOW)
+        for level in range(_BANDS):
             # The finer of the two bands is halfway to the finest.
-            share = chosen.soft if level else (chosen.soft + chosen.decided) / 2
-            band = _averaged([one[level] for one in theirs], share)
-            middle[level] = vae + spread(trusted, len(vae)) * (band - vae)
-        for lost, share, each in zip(self._lost, shares, way, strict=True):
-            base = base + detail * spread(share, len(base)) * take(lost, each)
-        for trait in AROUND:
-            kept = keep.get(trait, "mixed")
-            if kept != "mixed":
-                base = base + detail * spread(trait_masks(FIELD)[trait], len(base)) * (theirs[kept][-1] - base)
-        return joined([*middle, base])
+            share = soft if level else (soft + decided) / 2
+            ours[level] = self._middle(
+                ours[level], {i: (one[level], share[i]) for i, one in theirs.items()}, trusted, detail
+            )
+        lost = sum(do.weighted(do.take(self._lost[index], way[index]), detail * shares[index]) for index in present)
+        masks = {trait: do.held(detail * mask) for trait, mask in trait_masks(FIELD).items()}
+        for level, back in enumerate(do.bands(lost, _LOW), start=_BANDS):
+            ours[level] = ours[level] + back
+            for trait in AROUND:
+                kept = keep.get(trait)
+                if isinstance(kept, int):
+                    own = theirs[kept][level]
+                elif kept is None and level < _BANDS + _LOW:  # light and complexion stay the mix's
+                    own = sum(around[index] * one[level] for index, one in theirs.items())
+                else:
+                    continue
+                ours[level] = ours[level] + do.weighted(own - ours[level], masks[trait])
+        return do.joined(ours)
 
-    def _fine(self, way: np.ndarray, decided: np.ndarray) -> np.ndarray:
+    def _middle(self, vae: Held, parts: Mapping[int, tuple[Held, Held]], trusted: Held, detail: float) -> Held:
+        """One middle band, of the VAE and of the photographs with their shares, as strong as theirs are: an average of
+        what differs is weaker than each."""
+        do = self._do
+        band = sum(do.weighted(part, share) for part, share in parts.values())
+        wanted = sum(share * do.strength(part) for part, share in parts.values())
+        if detail < 1:
+            wanted = detail * wanted + (1 - detail) * do.strength(vae)
+        return self._strengthened(vae + do.weighted(band - vae, trusted), wanted)
+
+    def _fine(self, way: np.ndarray, decided: np.ndarray) -> Held:
         """What the model's raster does not hold, (S, S, 3) float32: of one parent at each place."""
-        total = np.zeros((self.side, self.side, 3), np.float32)
-        wanted = np.zeros((FIELD, FIELD), np.float32)
-        for whole, own, each, share in zip(self._whole, self._strength, way, decided, strict=True):
-            if share.any():
-                part = take(whole, each).astype(np.float32)
-                part *= spread(share, self.side)
-                total += part
-                wanted += share * take(own, each)
-        total -= self._enlarged(reduced(total, self.crop))
-        return _strengthened(total, wanted)
+        do = self._do
+        given = np.flatnonzero(decided.any((1, 2)))
+        way, decided = do.held(way), do.held(decided)
+        total = sum(do.weighted(do.take(self._whole[index], way[index]), decided[index]) for index in given)
+        wanted, lines = (
+            sum(decided[index] * do.take(own[index], way[index]) for index in given)
+            for own in (self._strength, self._lines)
+        )
+        total -= do.enlarged(do.reduced(total, self.crop), self.side)
+        total = self._strengthened(total, wanted)
+        # Interpolation between pixels takes most of the finest lines.
+        finest = do.finest(total)
+        gain = _gain(do.strength(finest), lines, _MOST_LINES)
+        return total + do.weighted(finest, gain - 1) if gain.max() > 1.001 else total
 
-    def _enlarged(self, picture: np.ndarray) -> np.ndarray:
-        if len(picture) == self.side:
-            return picture
-        return cv2.resize(picture, (self.side, self.side), interpolation=cv2.INTER_CUBIC)
-
-
-def _averaged(pictures: Sequence[np.ndarray], shares: np.ndarray) -> np.ndarray:
-    """One band of several, as strong as they are: an average of what differs is weaker than each."""
-    band = np.zeros_like(pictures[0])
-    wanted = np.zeros((FIELD, FIELD), np.float32)
-    for picture, share in zip(pictures, shares, strict=True):
-        band += spread(share, len(picture)) * picture
-        wanted += share * strength(picture, FIELD)
-    return _strengthened(band, wanted)
+    def _strengthened(self, band: Held, wanted: Held) -> Held:
+        """The band with what it lacks of the wanted strength, (FIELD, FIELD), within bounds."""
+        gain = _gain(self._do.strength(band), wanted, _MOST_GAIN)
+        # Of one parent alone rounding is all that differs.
+        return self._do.weighted(band, gain) if gain.max() > 1.001 else band
 
 
-def _strengthened(band: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """The band, in place, with what it lacks of the wanted strength, (FIELD, FIELD), within bounds."""
-    gain = np.clip((wanted + 0.05) / (strength(band, FIELD) + 0.05), 1, _MOST_GAIN)
-    if gain.max() > 1.001:  # of one parent alone rounding is all that differs
-        band *= spread(gain, len(band))
-    return band
+def _gain(has: Held, wanted: Held, most: float) -> Held:
+    return ((wanted + 0.05) / (has + 0.05)).clip(1, most)

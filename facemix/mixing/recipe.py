@@ -300,6 +300,10 @@ class Edits(BaseModel):
         """How many pictures are decoded to draw one frame."""
         return 1 + len(self.regions) + (self.colour is not None) + self.compared
 
+    def decoded(self, parents: int, frames: int = 1) -> int:
+        """How many are decoded at most for so many frames of so many parents: with detail, the parents' own as well."""
+        return frames * self.pictures + (parents if self.detail else 0)
+
     @property
     def compared(self) -> bool:
         """Whether the mix is decoded without its edits, too: where they change it, no photograph's detail fits."""

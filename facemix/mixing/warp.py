@@ -56,15 +56,11 @@ def take(picture: np.ndarray, way: np.ndarray) -> np.ndarray:
         As `picture`, of its type; itself, value for value, where the way is 0. What lies outside mirrors the edge.
     """
     side = len(picture)
-    x, y = _places(side)
-    whole = way if side == FIELD else cv2.resize(way, (side, side), interpolation=cv2.INTER_CUBIC)
-    return cv2.remap(
-        picture,
-        x + side * whole[..., 0],
-        y + side * whole[..., 1],
-        cv2.INTER_CUBIC,
-        borderMode=cv2.BORDER_REFLECT_101,
-    )
+    pixels = side * way
+    if side != FIELD:
+        pixels = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_CUBIC)
+    pixels += _places(side)
+    return cv2.remap(picture, pixels, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
 
 
 def _at(values: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -91,9 +87,9 @@ def _middles() -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
-def _places(side: int) -> tuple[np.ndarray, np.ndarray]:
-    x, y = np.meshgrid(*[np.arange(side, dtype=np.float32)] * 2)
-    return x, y
+def _places(side: int) -> np.ndarray:
+    """Of each pixel, (side, side, 2) float32, x before y."""
+    return np.stack(np.meshgrid(*[np.arange(side, dtype=np.float32)] * 2), axis=-1)
 
 
 @lru_cache(maxsize=4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -14,7 +15,17 @@ from facemix.faces.glasses import wears_glasses
 from facemix.faces.paste import onto_blurred, onto_photo, onto_plain
 from facemix.imaging.enlarge import resized
 from facemix.mixing.carry import Carry
-from facemix.mixing.recipe import MOST_SIDE, USUAL_SIDE, Edits, OntoBlurred, OntoPlain, PhotoParent, PlacedPoints
+from facemix.mixing.carry_torch import TorchCarry
+from facemix.mixing.recipe import (
+    MOST_SIDE,
+    USUAL_SIDE,
+    Edits,
+    OntoBlurred,
+    OntoPhoto,
+    OntoPlain,
+    PhotoParent,
+    PlacedPoints,
+)
 from facemix.serving.cache import Cache
 from facemix.serving.lookers import Lookers
 from facemix.serving.observer import Observer
@@ -42,6 +53,7 @@ class Detailing:
 
     Args:
         crop: side of the model's pictures, C.
+        device: of the engine; on another than "cpu" detail is carried there.
         geometry: reads shapes; None where the checkpoint has none: parents lie over one another as they are aligned.
         cache_bytes, cache_seconds: of cuts and of carries each; 0 keeps nothing.
     """
@@ -52,11 +64,13 @@ class Detailing:
         geometry: Geometry | None,
         crop: int,
         *,
+        device: str = "cpu",
         cache_bytes: int,
         cache_seconds: float,
         observer: Observer,
     ) -> None:
         self._lookers, self._geometry, self._crop = lookers, geometry, crop
+        self._carry_class = Carry if device == "cpu" else partial(TorchCarry, device=device)
         self._cuts: Cache[Cut] = Cache(
             "cuts",
             max_bytes=cache_bytes,
@@ -95,26 +109,34 @@ class Detailing:
         parents: Sequence[ParentInput],
         faces: Sequence[ParentFace],
         latents: np.ndarray,
-        edits: Edits,
+        specs: Sequence[FrameSpec],
         decode: Decode,
+        beside: Callable[[Callable[[], Carry]], Awaitable[Carry]],
         *,
         deadline: float | None = None,
-    ) -> Carry:
-        """What is carried from these parents, at the side that the edits ask for and the photographs allow.
+    ) -> Carry | None:
+        """What is carried from these parents, at the side that the edits ask for and the photographs allow; None where
+        none of those who have a part in the frames has a photograph.
 
         Args:
             faces: what was used of each; latents: (N, Z) float32, theirs.
             decode: (n, Z) float32 to (n, C, C, 3) uint8.
+            beside: runs work in a thread.
 
         Raises:
             PhotographMissing: detail is asked for of a face whose photograph is not kept any more.
             ImageError, Busy, DeadlineExceeded, EngineFailed, Stopping: see `Lookers.cut` and `decode`.
         """
-        cuts = await together(
-            self._known(parent, face, edits, deadline) for parent, face in zip(parents, faces, strict=True)
-        )
-        largest = max((len(cut.pixels) for cut in cuts if cut is not None), default=self._crop)
-        side = max(self._crop, min(edits.size or USUAL_SIDE, largest))
+        wanted = max(spec.edits.size or USUAL_SIDE for spec in specs)
+        cuts: list[Cut | None] = [None] * len(parents)
+        taken = _taken(specs)
+        known = await together(self._known(parents[place], faces[place], wanted, deadline) for place in taken)
+        for place, cut in zip(taken, known, strict=True):
+            cuts[place] = cut
+        largest = max((len(cut.pixels) for cut in cuts if cut is not None), default=0)
+        if not largest:
+            return None
+        side = max(self._crop, min(wanted, largest))
         marks = [
             (hashlib.sha256(z.tobytes()).digest(), None if cut is None else cut.key)
             for z, cut in zip(latents, cuts, strict=True)
@@ -122,16 +144,7 @@ class Detailing:
 
         async def make() -> Carry:
             own = await decode(latents)
-            small = np.stack(
-                [resized(one if cut is None else cut.pixels, SIDE) for one, cut in zip(own, cuts, strict=True)]
-            )
-            return Carry(
-                [None if cut is None else resized(cut.pixels, side) for cut in cuts],
-                own,
-                self.shapes(small),
-                side=side,
-                glasses=[wears_glasses(one) for one in small],
-            )
+            return await beside(lambda: self._made(cuts, own, side))
 
         return await self._carries.get((side, *marks), make)
 
@@ -141,12 +154,23 @@ class Detailing:
             return np.zeros((len(crops), 2, GRID, GRID), np.float32)
         return self._geometry.shapes(np.stack([resized(crop, SIDE) for crop in crops]))
 
-    def enlarged(self, picture: np.ndarray, edits: Edits, faces: Sequence[ParentFace]) -> np.ndarray:
+    def most(self, parents: Sequence[ParentInput], faces: Sequence[ParentFace], specs: Sequence[FrameSpec]) -> int:
+        """The largest side that frames may have: what the photographs have of those who have a part in them, and at
+        least the model's own. Where there is none, or nobody knows of it any more, nothing speaks against the largest.
+        """
+        own: list[int] = []
+        for parent, used in ((parents[place], faces[place]) for place in _taken(specs)):
+            if used.chosen is not None:
+                own.append(round(native_side(used.chosen.face.landmarks)))
+            elif (cut := self._kept(parent, MOST_SIDE)) is not None:
+                own.append(len(cut.pixels))
+        return max(self._crop, min(MOST_SIDE, max(own, default=MOST_SIDE)))
+
+    def enlarged(self, picture: np.ndarray, edits: Edits, most: int) -> np.ndarray:
         """The model's picture, (C, C, 3) uint8, at the side that the edits ask for, (S, S, 3) uint8, but no larger than
-        what the photographs have there."""
-        own = [native_side(used.chosen.face.landmarks) for used in faces if used.chosen is not None]
-        most = max(self._crop, min(MOST_SIDE, round(max(own)))) if own else MOST_SIDE
-        return resized(picture, min(edits.size or USUAL_SIDE, most))
+        `most`. Without a photograph to be carried from, detail asks for none."""
+        usual = self._crop if edits.placement is None else USUAL_SIDE
+        return resized(picture, min(edits.size or usual, most))
 
     def frame(self, carry: Carry, pictures: np.ndarray, composed: np.ndarray, spec: FrameSpec) -> np.ndarray:
         """One frame with detail, at its own side.
@@ -206,7 +230,7 @@ class Detailing:
         photo, points = used.photo, used.chosen.face.landmarks
         longer = max(photo.width, photo.height)
         # So large that the face in it has as many pixels as the mix, where the photograph has them.
-        wanted = min(longer, MOST_WHOLE, max(256, round(longer * len(face) / native_side(points))))
+        wanted = min(longer, MOST_WHOLE, max(256, round(longer * len(face) / round(native_side(points)))))
         whole = await self._lookers.whole(parent.data, wanted, deadline=deadline)
         scale = np.array([whole.shape[1] / photo.width, whole.shape[0] / photo.height])
         alignment = Alignment.from_landmarks(points * scale, len(face))
@@ -220,26 +244,58 @@ class Detailing:
                 where="placement",
             ) from error
 
-    async def _known(self, parent: ParentInput, face: ParentFace, edits: Edits, deadline: float | None) -> Cut | None:
-        """The cut of a parent; None for one that never had a photograph."""
-        side = MOST_SIDE if (edits.size or 0) > USUAL_SIDE else USUAL_SIDE
+    def check(self, parents: Sequence[ParentInput], specs: Sequence[FrameSpec]) -> None:
+        """Raises, before any work is done, what `carry` and `placed` would raise of photographs that are not here."""
+        for place in _taken([spec for spec in specs if spec.edits.detail]):
+            parent = parents[place]
+            if _of_photo(parent) is not None and self._kept(parent, USUAL_SIDE) is None:
+                raise _no_photograph(parent, where=parent.where)
+        for placement in (spec.edits.placement for spec in specs):
+            if isinstance(placement, OntoPhoto | OntoBlurred):
+                parent = parents[placement.parent]
+                if not isinstance(parent, PhotoInput):
+                    raise _no_photograph(parent, where="placement.parent")
+
+    def _made(self, cuts: Sequence[Cut | None], own: np.ndarray, side: int) -> Carry:
+        """own: (N, C, C, 3) uint8, the parents' reconstructions."""
+        seen = [one if cut is None else cut.pixels for one, cut in zip(own, cuts, strict=True)]
+        small = np.stack([resized(one, SIDE) for one in seen])
+        return self._carry_class(
+            [None if cut is None else resized(cut.pixels, side) for cut in cuts],
+            own,
+            self.shapes(small),
+            side=side,
+            glasses=[wears_glasses(one) for one in small],
+        )
+
+    async def _known(self, parent: ParentInput, face: ParentFace, wanted: int, deadline: float | None) -> Cut | None:
+        """The cut of a parent for results of so many pixels; None for one that never had a photograph."""
+        side = MOST_SIDE if wanted > USUAL_SIDE else USUAL_SIDE
         if isinstance(parent, PhotoInput):
             assert face.photo is not None  # a photograph has been looked at
             assert face.chosen is not None
             return await self._cut(parent, face.photo, face.chosen.index, side, deadline)
-        if isinstance(parent, LatentInput) and isinstance(parent.parent, PhotoParent):
-            named = parent.parent
-            for known in sorted((USUAL_SIDE, MOST_SIDE), key=lambda one: one != side):
-                found = self._cuts.peek(_key(named.sha256, named.placed, named.face, known))
-                if found is not None:
-                    return found
+        found = self._kept(parent, side)
+        if found is None and _of_photo(parent) is not None:
             raise _no_photograph(parent, where=parent.where)
+        return found
+
+    def _kept(self, parent: ParentInput, side: int) -> Cut | None:
+        """The cut that is kept of a face without its photograph, rather for results of up to `side` than for others."""
+        named = _of_photo(parent)
+        if named is None:
+            return None
+        for known in sorted((USUAL_SIDE, MOST_SIDE), key=lambda one: one != side):
+            found = self._cuts.peek(_key(named.sha256, named.placed, named.face, known))
+            if found is not None:
+                return found
         return None
 
     async def _cut(self, photo: PhotoInput, found: FoundPhoto, index: int, most: int, deadline: float | None) -> Cut:
         face = found.faces[index].face
-        side = max(self._crop, min(most, round(native_side(face.landmarks))))
-
+        own = round(native_side(face.landmarks))
+        most = most if own > USUAL_SIDE else USUAL_SIDE  # there is nothing more in it
+        side = max(self._crop, min(most, own))
         key = _key(found.sha256, photo.placed, index, most)
 
         async def make() -> Cut:
@@ -252,10 +308,26 @@ def _key(sha256: str, placed: PlacedPoints | None, index: int, most: int) -> tup
     return sha256, placed, index, most
 
 
+def _taken(specs: Sequence[FrameSpec]) -> list[int]:
+    """The parents that have a part in any of the frames: by weight, in a region, or by a trait that is kept."""
+    found: set[int] = set()
+    for spec in specs:
+        for shares in (spec.weights, *spec.edits.regions.values()):
+            found.update(place for place, share in enumerate(shares) if share > 0)
+        found.update(kept for kept in spec.edits.keep.values() if kept != "mixed")
+    return sorted(found)
+
+
+def _of_photo(parent: ParentInput) -> PhotoParent | None:
+    """The photograph of a face that is known by its latent alone."""
+    return parent.parent if isinstance(parent, LatentInput) and isinstance(parent.parent, PhotoParent) else None
+
+
 def _no_photograph(parent: ParentInput, *, where: str) -> PhotographMissing | RecipeInvalid:
-    if isinstance(parent, LatentInput) and isinstance(parent.parent, PhotoParent):
+    named = _of_photo(parent)
+    if named is not None:
         return PhotographMissing(
-            f"the photograph {parent.parent.sha256[:12]}... is not kept any more",
+            f"the photograph {named.sha256[:12]}... is not kept any more",
             hint="send it again, or ask for a mix without detail and placement",
             where=where,
         )

@@ -67,7 +67,7 @@ class Explained:
     """Why a face looks as it does.
 
     Attributes:
-        image: (S, S, 3) uint8, the result itself.
+        image: (S, S, 3) uint8, the result itself, as the model draws it; `recipe` is of that.
         influence: what each parent drew.
         regions: each parent's share of each region.
         edits: what each edit did, the farthest moved first; at most `MOST_EDITS`.
@@ -111,7 +111,8 @@ def frames_to_explain(parents: int, edits: int, pictures: int) -> int:
 async def explain(
     mixer: Drawing, parents: Sequence[ParentInput], edits: Edits, *, deadline: float | None = None
 ) -> Explained:
-    """Explains a mix. Raises as `Mixer.mix`."""
+    """Explains a mix: what the model draws of it, without what is done to that afterwards. Raises as `Mixer.mix`."""
+    edits = edits.as_decoded()
     weights = normalise_weights(one.weight for one in parents)
     # A parent without weight takes part in regions and colour alone; without those, leaving it out changes nothing.
     alone = len(parents) == 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -135,6 +135,7 @@ class Mixer:
             lookers,
             load_geometry(engine.folder),
             engine.crop_size,
+            device=engine.device,
             cache_bytes=cache_bytes,
             cache_seconds=cache_seconds,
             observer=self._observer,
@@ -242,7 +243,7 @@ class Mixer:
                 pictures = await self._beside(True, lambda: _composed(decoded, specs))
         # Of a frame that several pictures were put together to, the first is the mix itself.
         firsts = np.cumsum([0, *(spec.edits.pictures for spec in specs[:-1])])
-        # What the model drew is judged; what is carried into it comes of photographs that were let in.
+        # What the model drew is judged as a face; what is carried into it comes of photographs that were let in.
         margins = await self._checked_results(pictures, rows[firsts], bill)
         pictures = await self._detailed(parents, faces, z.numpy(), specs, decoded, pictures, deadline, bill)
         recipes = tuple(self._recipe(parents, faces, spec) for spec in specs)
@@ -267,14 +268,25 @@ class Mixer:
         if not any(spec.edits.enlarged for spec in specs):
             return composed
         detailing = self.detailing
-        if not any(spec.edits.detail for spec in specs):
-            return np.stack(
-                [detailing.enlarged(one, spec.edits, faces) for one, spec in zip(composed, specs, strict=True)]
-            )
-        most = max(specs, key=lambda spec: spec.edits.size or 0).edits
-        with bill.stage("cut"):
-            carry = await detailing.carry(
-                parents, faces, latents, most, lambda z: self._decode(z, deadline, bill), deadline=deadline
+        carry = None
+        if any(spec.edits.detail for spec in specs):
+            with bill.stage("cut"):
+                carry = await detailing.carry(
+                    parents,
+                    faces,
+                    latents,
+                    specs,
+                    lambda z: self._decode(z, deadline, bill),
+                    lambda work: self._beside(True, work),
+                    deadline=deadline,
+                )
+        if carry is None:
+            most = detailing.most(parents, faces, specs)
+            return await self._beside(
+                True,
+                lambda: np.stack(
+                    [detailing.enlarged(one, spec.edits, most) for one, spec in zip(composed, specs, strict=True)]
+                ),
             )
 
         def carried() -> np.ndarray:
@@ -286,7 +298,13 @@ class Mixer:
             return np.stack(frames)
 
         with bill.stage("carry"):
-            return await self._beside(True, carried)
+            frames = await self._beside(True, carried)
+        gate = self.results
+        if gate is not None:
+            # A face is carried only into what the model drew as one; around it may now be a document's plain wall.
+            with bill.stage("check"):
+                await self._composer.run(lambda: [gate.refuse_document(one) for one in frames])
+        return frames
 
     async def _placed(
         self,
@@ -500,11 +518,15 @@ class Mixer:
             )
         if len({spec.edits.seed for spec in specs}) != 1:
             raise ValueError("frames of the same parents have one seed")
+        if len({spec.edits.size for spec in specs}) != 1:
+            raise ValueError("frames of the same parents have one size")
         for edits in {id(spec.edits): spec.edits for spec in specs}.values():
             edits.check_parents(len(parents))
             if edits.attributes:
                 check(edits.attributes, self._directions())
-        return [FrameSpec(normalise_weights(spec.weights), spec.edits) for spec in specs]
+        specs = [FrameSpec(normalise_weights(spec.weights), spec.edits) for spec in specs]
+        self.detailing.check(parents, specs)
+        return specs
 
     def _directions(self) -> AttributeDirections:
         if self.attributes is None:
@@ -611,11 +633,13 @@ class _Bill:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        started = time.perf_counter()
+        """Notes how long it took, less what took its stages within, in addition to what it took before."""
+        started, before = time.perf_counter(), sum(self.milliseconds.values())
         yield
-        seconds = time.perf_counter() - started
-        self._observer.stage(name, seconds)
-        self.milliseconds[name] = seconds * 1000
+        within = sum(self.milliseconds.values()) - before
+        milliseconds = max(0.0, (time.perf_counter() - started) * 1000 - within)
+        self._observer.stage(name, milliseconds / 1000)
+        self.milliseconds[name] = self.milliseconds.get(name, 0.0) + milliseconds
 
     def add(self, cost: Cost) -> None:
         self.cost += cost

@@ -15,7 +15,7 @@ from facemix.imaging.animate import ANIMATION_TYPES, check_animation, encode_ani
 from facemix.imaging.video import find_ffmpeg
 from facemix.mixing.notes import Note
 from facemix.mixing.path import Easing, Loop, Stop, frames
-from facemix.mixing.recipe import Edits, ModelIdentity, Recipe, normalise_weights
+from facemix.mixing.recipe import Edits, ModelIdentity, PhotoParent, Recipe, normalise_weights
 from facemix.serving.replay import check_model
 from facemix.serving.types import Cost, FrameSpec, FramesResult, LatentInput, ParentFace
 from facemix.settings import Settings
@@ -178,10 +178,17 @@ def specs_of(stops: Sequence[Stop], edits: Edits) -> list[FrameSpec]:
 
 
 def film_through(wanted: AnimationInput, stops: Sequence[Stop], edits: Edits, made: FramesResult) -> Film:
-    """made: the stops, drawn; what is kept of it are the parents' latents."""
+    """made: the stops, drawn; what is kept of it are the parents' latents, and where detail is carried, of which
+    photographs they are: these are looked for in memory when the frames are drawn."""
+    named_as = made.recipes[0].parents
     latents = tuple(
-        LatentInput(z, used.where, credentials=used.credentials)
-        for z, used in zip(made.latents, made.parents, strict=True)
+        LatentInput(
+            z,
+            used.where,
+            parent=parent if edits.detail and isinstance(parent, PhotoParent) else None,
+            credentials=used.credentials,
+        )
+        for z, used, parent in zip(made.latents, made.parents, named_as, strict=True)
     )
     specs = specs_of(frames(stops, wanted.count, wanted.easing, wanted.loop), edits)
     repeats = wanted.loop != "once"

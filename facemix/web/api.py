@@ -132,7 +132,7 @@ async def strip(request: Request) -> Response:
     return await do_work(
         request,
         lambda: read_strip(request, state.settings),
-        lambda wanted: frames_of(wanted.parents, wanted.steps * wanted.wanted.edits.pictures),
+        lambda wanted: frames_of(wanted.parents, wanted.wanted.edits.decoded(2, wanted.steps)),
         work,
     )
 

@@ -69,7 +69,7 @@ async def animations(request: Request) -> Response:
     return await do_work(
         request,
         read,
-        lambda wanted: frames_of(wanted.parents, len(wanted.stops) * wanted.wanted.edits.pictures),
+        lambda wanted: frames_of(wanted.parents, wanted.wanted.edits.decoded(len(wanted.parents), len(wanted.stops))),
         work,
     )
 

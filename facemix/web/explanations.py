@@ -53,11 +53,12 @@ def frames_of_explanation(settings: Settings) -> Callable[[MixInput], int]:
             edits = wanted.wanted.edits
             words = bool(wanted.wanted.prompt or wanted.wanted.negative_prompt)
             count = MOST_EDITS if words else len(edits.attributes) + (edits.variation is not None)
-            return frames_of(wanted.parents, frames_to_explain(len(wanted.parents), count, edits.pictures))
+            pictures = edits.as_decoded().pictures
+            return frames_of(wanted.parents, frames_to_explain(len(wanted.parents), count, pictures))
         recipe, photos = wanted.replay.recipe, len(wanted.replay.photos)
         if isinstance(recipe, Recipe):
             count = len(recipe.attributes) + (recipe.variation is not None)
-            return photos + frames_to_explain(len(recipe.parents), count, recipe.pictures)
+            return photos + frames_to_explain(len(recipe.parents), count, recipe.as_decoded().pictures)
         return photos + frames_to_explain(settings.max_parents, MOST_EDITS, MOST_PICTURES)
 
     return frames

@@ -68,7 +68,7 @@ class GridInput:
     @property
     def pictures(self) -> int:
         """How many are decoded for all cells."""
-        return len(self.faces) * self.wanted.edits.pictures
+        return self.wanted.edits.decoded(len(self.parents), len(self.faces))
 
     def specs(self, edits: Edits) -> list[FrameSpec]:
         """The faces, all with these edits."""

@@ -13,7 +13,7 @@ from facemix.mixing.recipe import Edits
 from facemix.serving.types import MixResult, StripResult
 from facemix.serving.words import with_words
 from facemix.web.inputs import MixInput, StripInput, Wanted
-from facemix.web.parents import Resolver, frames_of, frames_of_recipe
+from facemix.web.parents import MOST_PICTURES, Resolver, frames_of
 from facemix.web.state import MixerLike, ServerState
 
 LONG_PROMPT = 80  # characters
@@ -42,8 +42,11 @@ def keyed_owner(request: Request, what: str) -> str:
 def frames_of_mix(wanted: MixInput) -> int:
     """What a mix costs, as far as it is known before a saved recipe is looked up."""
     if wanted.replay is None:
-        return frames_of(wanted.parents, wanted.wanted.edits.pictures)
-    return len(wanted.replay.photos) + frames_of_recipe(wanted.replay.recipe)
+        return frames_of(wanted.parents, wanted.wanted.edits.decoded(len(wanted.parents)))
+    recipe = wanted.replay.recipe
+    # A saved one has no photographs of its own, but may be drawn without its edits as well.
+    decoded = MOST_PICTURES + 1 if isinstance(recipe, str) else recipe.decoded(len(recipe.parents))
+    return len(wanted.replay.photos) + decoded
 
 
 def settled(mixer: MixerLike, wanted: Wanted) -> tuple[Edits, tuple[Note, ...]]:

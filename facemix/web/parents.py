@@ -76,8 +76,9 @@ def _frames(parent: GivenParent) -> int:
 
 
 def frames_of_recipe(recipe: Recipe | str) -> int:
-    """Pictures that a recipe is made of; of a saved one, which is not looked up yet, as many as there can be."""
-    return MOST_PICTURES if isinstance(recipe, str) else recipe.pictures
+    """Pictures that a recipe's latent is made of; of a saved one, which is not looked up yet, as many as there can
+    be."""
+    return MOST_PICTURES if isinstance(recipe, str) else recipe.as_decoded().pictures
 
 
 class Resolver:

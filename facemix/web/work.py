@@ -96,6 +96,7 @@ async def patiently(
         FacemixError: see `Mixer.frames`.
     """
     frames = sum(spec.edits.pictures for spec in specs)
+    frames += len(parents) if any(spec.edits.detail for spec in specs) else 0
     return await with_patience(state, frames, lambda deadline: mixer.frames(parents, specs, deadline=deadline))
 
 

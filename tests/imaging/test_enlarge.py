@@ -6,7 +6,7 @@ from PIL import Image
 from skimage import data
 
 from facemix.errors import RequestInvalid
-from facemix.imaging.enlarge import SIDES, enlarge
+from facemix.imaging.enlarge import SIDES, enlarge, resized
 
 SCENE = scene(96, 96)
 
@@ -63,3 +63,13 @@ def test_a_side_out_of_range_is_refused(side):
 def test_other_arrays_are_refused(pixels):
     with pytest.raises(ValueError, match=r"\(S, S, 3\) uint8"):
         enlarge(pixels, 128)
+
+
+def test_resized_goes_beyond_the_bounds_and_averages_what_it_reduces():
+    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(resized(picture, 256), enlarge(picture, 256))
+    np.testing.assert_array_equal(resized(picture, 64), picture)
+    means = picture.reshape(32, 2, 32, 2, 3).mean((1, 3))
+    assert np.abs(resized(picture, 32) - means).max() <= 0.5
+    assert resized(picture[:, ::-1], 64).flags.c_contiguous
+    assert resized(picture[:, ::-1], 16).shape == (16, 16, 3)

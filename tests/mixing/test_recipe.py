@@ -107,6 +107,14 @@ def test_the_edits_of_a_recipe_are_all_but_its_parents_and_model():
     assert (edits.pictures, Edits().pictures) == (3, 1)
 
 
+def test_what_is_decoded_is_known_beforehand():
+    plain, edited = Edits(size=512), Edits(attributes={"age": 1}, regions={"eyes": (1, 0)})
+    assert [edits.decoded(2, 5) for edits in (plain, edited)] == [5, 10]
+    detailed = edited.model_copy(update={"detail": 0.5})
+    assert (detailed.pictures, detailed.decoded(2, 5)) == (3, 17)  # each without its edits, and the parents' own
+    assert (detailed.as_decoded(), detailed.as_decoded().decoded(2)) == (edited, 2)
+
+
 def test_a_portable_recipe_has_latents_in_the_place_of_photographs():
     z = np.arange(16, dtype=np.float32).reshape(2, 8) / 3
     parents = [PhotoParent(sha256="0" * 64, weight=0.25), SampleParent(number=7, weight=0.75)]

@@ -204,3 +204,18 @@ def test_the_deadline_of_one_caller_is_not_that_of_the_next():
         assert await second == b"in time"
 
     asyncio.run(go())
+
+
+def test_a_peek_makes_nothing_and_counts_as_no_hit():
+    async def go():
+        cache, looks = made()
+        calls = []
+        assert cache.peek("a") is None
+        await cache.get("a", maker(b"one", calls))
+        assert cache.peek("a") == b"one"
+        assert (calls, looks.hits) == ([b"one"], [False])
+        cache.clear()
+        assert cache.peek("a") is None
+        assert made(max_bytes=0)[0].peek("a") is None
+
+    asyncio.run(go())

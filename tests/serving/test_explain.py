@@ -14,7 +14,7 @@ from tiny import tiny_checkpoint
 
 from facemix.errors import ModelMismatch
 from facemix.explaining.index import build_index
-from facemix.mixing.recipe import REGIONS, Edits
+from facemix.mixing.recipe import REGIONS, Edits, OntoPlain
 from facemix.serving.blocking import BlockingMixer
 from facemix.serving.conditioning import SHAPING, record_of
 from facemix.serving.engine import Engine
@@ -109,6 +109,19 @@ def test_it_costs_what_was_announced(known):
     found = known.explain(samples(0.5, 0.5), edits)
     assert found.cost.frames_decoded + found.cost.frames_encoded <= frames_to_explain(2, 1, edits.pictures)
     assert found.cost.frames_encoded == VIEWS
+
+
+def test_what_is_done_to_the_models_picture_is_left_out(known):
+    edits = Edits(regions={"mouth": (0.0, 1.0)}, variation={"number": 2, "radius": 0.4})
+    done = edits.model_copy(update={"detail": 1.0, "size": 200, "keep": {"hair": 1}, "placement": OntoPlain()})
+    parents = [PhotoInput(HEAD, "a", weight=0.5), PhotoInput(OTHER, "b", weight=0.5)]
+    plain, found = known.explain(parents, edits), known.explain(parents, done)
+    np.testing.assert_array_equal(found.image, plain.image)
+    np.testing.assert_allclose(found.influence.shares, plain.influence.shares)
+    assert found.recipe == plain.recipe
+    assert found.recipe.edits == edits
+    assert found.cost.frames_decoded + found.cost.frames_encoded <= 2 + frames_to_explain(2, 1, edits.pictures)
+    assert found.closeness.neighbours == plain.closeness.neighbours
 
 
 def test_a_memorised_sample_is_found_out(known):
