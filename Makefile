@@ -54,6 +54,7 @@ bench: $(VENV)/.test
 	$(VENV)/bin/python -m benchmarks.bench_serve $(if $(LITSERVE),--litserve $(LITSERVE))
 	$(VENV)/bin/python -m benchmarks.bench_scrub
 	$(VENV)/bin/python -m benchmarks.bench_scale
+	$(VENV)/bin/python -m benchmarks.bench_detail --out benchmarks/results/detail.json
 	$(VENV)/bin/python -m benchmarks.performance
 
 # Ten minutes of twice the capacity, on loopback.

@@ -10,13 +10,16 @@ from benchmarks.engines import OURS
 
 LONG_SECONDS = 600.0  # of overload, from which memory counts as flat
 FLAT_SHARE = 0.02  # of the memory, by which it may grow in that time
+GPU = "torch, GPU"  # the way of carrying detail in detail.json
 IN_TIME = 0.99  # share of frames with which dragging counts as smooth
 
 Json = Mapping[str, Any]
 
 
-def aims(found: Json) -> list[dict[str, Any]]:
+def aims(found: Json, gpu_detail: Json | None = None) -> list[dict[str, Any]]:
     """Every aim: what it is, how far it should go, what was measured in words, and whether that is enough.
+
+    gpu_detail: what was measured of the photographs' detail on a machine with a GPU.
 
     ``reached`` is None where nothing was measured; ``measured`` then says why.
     """
@@ -24,7 +27,7 @@ def aims(found: Json) -> list[dict[str, Any]]:
     rows = _throughput(serve) + _overload(found) + _leaving(serve)
     idle = serve and median(serve["start"]["idle_cores"])
     rows.append(_row("idle", "< 0.03 core", serve, lambda: (f"{idle:.4f} core", idle < 0.03)))
-    rows += _page(scrub)
+    rows += _page(scrub) + _detail(found["detail"], gpu_detail)
     ready = serve and serve["start"]["ready_seconds"]
     rows.append(
         _row(
@@ -206,6 +209,38 @@ def _page(scrub: Json | None) -> list[dict[str, Any]]:
             ),
         ),
     ]
+
+
+def _detail(detail: Json | None, gpu: Json | None) -> list[dict[str, Any]]:
+    ways = {row["mix"]: row for row in detail["mixes"]} if detail else {}
+    carried = (gpu or detail or {"carry": []})["carry"]
+    there = next((row for row in carried if row["way"] == GPU and row["side"] == 512 and row["frame_ms"]), None)
+    rows = [
+        _row(
+            f"{words}, 512 px, {detail['machine']['cores'] if detail else 2} cores",
+            f"< {most} ms",
+            way,
+            lambda way=way, most=most: (
+                f"{way['with_ms']:.0f} ms, least {way['with_least_ms']:.0f} ms "
+                f"({way['with_cpu_ms']:.0f} ms of the processors, load {detail['machine']['load_before']:.1f} before)",
+                way["with_ms"] < most,
+            ),
+        )
+        for words, most, way in (
+            ("two new photographs to a picture with their detail", 250, ways.get("first")),
+            ("each further frame with detail", 40, ways.get("strip")),
+        )
+    ]
+    rows.append(
+        _row(
+            "carrying the detail of a frame on a GPU, 512 px",
+            "< 10 ms",
+            there,
+            lambda: (f"{there['frame_ms']:.1f} ms", there["frame_ms"] < 10),
+            "no GPU was there" if detail else "no figures",
+        )
+    )
+    return rows
 
 
 def listed(items: list[str]) -> str:

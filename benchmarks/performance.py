@@ -8,6 +8,7 @@ The pages are rendered from the templates in benchmarks/templates with the figur
     overload.json   python -m benchmarks.drills overload
     scrub.json      python -m benchmarks.bench_scrub
     scale.json      python -m benchmarks.bench_scale
+    detail.json     python -m benchmarks.bench_detail
 
 and of those of the same names in benchmarks/results/gpu, measured on a machine with a GPU. What has no file, or no
 figure in it, is said not to have been measured. A test compares the written pages with `render`.
@@ -38,6 +39,7 @@ PROGRAMS = {
     "overload": "drills overload",
     "scrub": "bench_scrub",
     "scale": "bench_scale",
+    "detail": "bench_detail",
 }
 
 
@@ -60,7 +62,7 @@ def render(folder: Path, page: str = PAGES[0]) -> str:
         .render(
             **found,
             gpu=gpu,
-            aims=aims(found),
+            aims=aims(found, gpu["detail"]),
             programs=PROGRAMS,
             files={"": found, "gpu/": gpu},
             ours=OURS,

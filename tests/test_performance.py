@@ -146,11 +146,50 @@ def model():
     }
 
 
+def detail():
+    mix = {"with_least_ms": 30.0, "with_cpu_ms": 28.0, "without_ms": 20.0, "without_least_ms": 15.0}
+    mix |= {"without_cpu_ms": 10.0, "cpu_ratio": 2.8}
+    spent = {
+        f"{what}_{kind}_{clock}": 7.5
+        for what in ("first", "again", "strip")
+        for kind in ("with", "without")
+        for clock in ("ms", "cpu_ms")
+    }
+    carried = {"side": 512, "make_ms": 4.0, "make_cpu_ms": 4.0, "frame_cpu_ms": 21.0, "differs_mean": 0.0}
+    none = dict.fromkeys(("make_ms", "make_cpu_ms", "frame_ms", "frame_cpu_ms", "ratio", "differs_mean"))
+    return {
+        "machine": MACHINE | {"load_before": 0.25},
+        "quick": False,
+        "repeats": 9,
+        "photo_side": 3000,
+        "photo_bytes": 900_000,
+        "side": 512,
+        "strip": 33,
+        "about": {"backend": "openvino bf16", "device": "cpu", "model": "tiny"},
+        "mixes": [
+            {"mix": name, "frames": frames, "with_ms": ms, **mix}
+            for name, frames, ms in (("first", 1, 240.0), ("again", 1, 36.0), ("strip", 33, 35.0))
+        ],
+        "stages": [{"stage": "carry", **spent}],
+        "carry": [
+            carried | {"way": "OpenCV, processor", "frame_ms": 20.5, "ratio": 1.0, "differs_most": 0},
+            {"side": 512, "way": "torch, GPU", "differs_most": None, **none},
+        ],
+    }
+
+
+def detail_on_gpu():
+    found = detail() | {"machine": MACHINE | {"gpu": "GPU Y", "load_before": 0.0}}
+    found["carry"][1] |= {"make_ms": 6.0, "frame_ms": 3.25, "frame_cpu_ms": 3.0, "ratio": 0.2, "differs_most": 2}
+    return found
+
+
 @pytest.fixture
 def folder(tmp_path):
     """Results of everything that this page knows how to judge."""
     for name, content in (("serve", serve()), ("scrub", scrub()), ("scale", scale())):
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    (tmp_path / "detail.json").write_text(json.dumps(detail()))
     (tmp_path / "overload.json").write_text(json.dumps({"machine": MACHINE, "overload": overload(600.0)}))
     return tmp_path
 
@@ -183,14 +222,16 @@ def test_the_written_pages_are_those_of_the_files(page):
 
 def test_all_is_reached_where_all_is_well(folder):
     found = verdicts(folder)
-    assert len(found) == 14
-    assert set(found.values()) == {True}
+    assert len(found) == 17
+    (unknown,) = (words for words, reached in found.items() if reached is None)
+    assert unknown.endswith("on a GPU, 512 px")
+    assert False not in found.values()
 
 
 def test_without_figures_nothing_is_reached_and_the_page_says_so(tmp_path):
     assert set(verdicts(tmp_path).values()) == {None}
     text = performance.render(tmp_path)
-    assert text.count("| not measured |") == 14
+    assert text.count("| not measured |") == 17
     for name in performance.PROGRAMS:
         assert f"`{name}.json`" in text
 
@@ -216,6 +257,8 @@ OVER = "open loop at twice the capacity, 600 s: "
         ("serve", "start ready_seconds", [7.0], "start to ready"),
         ("scrub", "first_blend median_ms", 1001.0, "second upload"),
         ("scrub", "dragging in_time", 0.9, "dragging"),
+        ("detail", "mixes 0 with_ms", 251.0, "two new photographs"),
+        ("detail", "mixes 2 with_ms", 41.0, "each further frame"),
     ],
 )
 def test_an_aim_that_is_missed_is_said_to_be_missed(folder, file, place, value, aim):
@@ -240,6 +283,9 @@ def test_the_figures_stand_on_the_page(folder):
         "| 33 | 40.0 | 1.2 | 5.0 | 9.0 | 80.0 |",
         "| answers: 503 | 800 |",
         "400 ms in the median",
+        "240 ms, least 30 ms (28 ms of the processors, load 0.2 before)",
+        "| each frame of a strip of 33 | 35.0 (30.0) | 28.0 | 20.0 (15.0) | 10.0 | 2.80 |",
+        "| 512 | torch, GPU | – | – | – | – | – | – |",
     ):
         assert words in text, words
     assert not re.search(r"\n{3,}|None|nan|Undefined", text)
@@ -270,6 +316,14 @@ def test_a_gpu_has_a_part_of_its_own(folder):
     text = performance.render(folder)
     assert "processor X, GPU Y" in text
     assert text.index("## On a GPU") < text.index("| 256 |", text.index("## On a GPU"))
+
+
+def test_detail_on_a_gpu_is_judged_by_what_was_measured_there(folder):
+    (folder / "gpu").mkdir()
+    (folder / "gpu/detail.json").write_text(json.dumps(detail_on_gpu()))
+    text = performance.render(folder)
+    assert "| carrying the detail of a frame on a GPU, 512 px | < 10 ms | 3.2 ms | yes |" in text
+    assert text.index("## On a GPU") < text.index("| 512 | torch, GPU | 6.0 | 3.2 | 3.0 | 0.20 |")
 
 
 def test_the_model_has_a_table_of_rates_and_one_of_times(folder):
