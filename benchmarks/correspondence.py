@@ -11,7 +11,6 @@ benchmarks/results/correspondence.json and the table of docs/training.md. Needs 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -21,7 +20,6 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from benchmarks import record
 from facemix.evaluation import correspondence
@@ -32,7 +30,7 @@ from facemix.faces.embedder import IdentityEmbedder, load_embedder
 from facemix.progress import progress_bar
 from facemix.training.dataset import load_split, read_summary
 from facemix.vae.checkpoint import load_checkpoint
-from facemix.vae.geometry import GEOMETRY_FILE, Geometry, load_geometry
+from facemix.vae.geometry import Geometry, load_geometry
 
 RESULTS = record.RESULTS / "correspondence.json"
 PATH_STEPS = (1, 2, 8)  # flows from half-way to either end
@@ -62,7 +60,7 @@ def main() -> None:
     results = {
         "machine": record.machine(),
         "model": checkpoint.card.weights_sha256,
-        "geometry": {"weights": weights_hash(options.checkpoint), "facts": geometry.facts},
+        "geometry": {"weights": geometry.weights_sha256(), "facts": geometry.facts},
         "manifest_sha256": read_summary(options.data)["manifest_sha256"],
         "unit": "percent of the distance of the eyes",
         **measured(crops, transfers, embedder, pairs=options.pairs, seed=options.seed),
@@ -107,12 +105,6 @@ def measured(
         "ways": {name: correspondence.figures(missed, bootstrap) for name, missed in found.items()},
         "margins": margins,
     }
-
-
-def weights_hash(folder: Path) -> str:
-    """Of the geometry's tensors alone: what the file says of them may be added to."""
-    tensors = load_file(folder / GEOMETRY_FILE)
-    return hashlib.sha256(b"".join(tensors[name].numpy().tobytes() for name in sorted(tensors))).hexdigest()
 
 
 def markdown(results: Mapping[str, Any]) -> str:

@@ -8,6 +8,8 @@ registered faces span few dimensions and displaced ones many (Y. Peng et al., "R
 Low-Rank Decomposition for Linearly Correlated Images", 2012). That the displacement is read by a network, so that a
 face nobody has registered takes one pass, is as in Z. Shu et al., "Deforming Autoencoders: Unsupervised Disentangling
 of Shape and Appearance", 2018.
+
+A second stage may begin with what the first one found, and with less stiffness (`geometry_config.FINER`).
 """
 
 from __future__ import annotations
@@ -32,14 +34,13 @@ from facemix.training.geometry_config import GeometryConfig
 from facemix.training.measures import manifest_landmarks
 from facemix.training.state import Progress, load_state, save_state
 from facemix.training.trainer import code_version
-from facemix.vae.geometry import SIDE, GeometryNet
+from facemix.vae.geometry import SIDE, Geometry, GeometryNet
 
 FIELD = 64  # pixels a side at which warped crops are compared
 STATE_FILE = "geometry.state.safetensors"
 _LUMA = (0.299, 0.587, 0.114)
 _WINDOW = 17  # pixels of FIELD: light and contrast are taken out at this scale
 _LEAST_CONTRAST = 0.03  # of black to white: less is noise, and is not drawn out to full contrast
-_GRADIENTS = 0.7  # how much gradients count beside the luma itself
 _CHUNK = 100  # faces warped at once for the subspace
 _SAY_EVERY = 100  # steps
 
@@ -60,6 +61,7 @@ def fit_geometry(
     state_path: Path,
     *,
     regions: np.ndarray,
+    begins: Geometry | None = None,
     limit: int | None = None,
     time_limit: float | None = None,
     say: Say = print,
@@ -71,6 +73,7 @@ def fit_geometry(
         state_path: the file to go on from, written as the fit proceeds; the caller removes it.
         regions: how much each region has of each pixel, (6, FIELD, FIELD) in [0, 1], in the order of
             `REGION_WEIGHTS`; see `facemix.mixing.regions.masks`.
+        begins: the geometry to begin with, which is only read; None begins with one that displaces nothing.
         limit: take the first so many training faces alone.
         time_limit: seconds after which this call saves its state and returns, to be called again.
         say: receives a line every hundred steps.
@@ -107,9 +110,11 @@ def fit_geometry(
         torch.manual_seed(config.seed)
         net, likeness = GeometryNet(), Likeness(counts, config)
         draws = _Draws(config, len(faces), torch.get_rng_state())
+    if begins is not None:
+        net.load_state_dict(begins.net.state_dict())
     optimizer = torch.optim.AdamW(net.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     learner, nothing = nn.ModuleDict({"net": net, "likeness": likeness}), nn.Identity()
-    fingerprint, progress = _fingerprint(config, summary, len(faces)), Progress()
+    fingerprint, progress = _fingerprint(config, summary, len(faces), begins), Progress()
     if state_path.exists():
         progress = load_state(state_path, learner, nothing, optimizer, fingerprint=fingerprint)
         say(f"resumed at step {progress.step:,}")
@@ -159,7 +164,7 @@ def fit_geometry(
             last_saved = time.monotonic()
         if out_of_time and not finished:
             return None
-    return Fitted(net, _facts(config, summary, len(faces), progress))
+    return Fitted(net, _facts(config, summary, len(faces), progress, begins))
 
 
 class Likeness(nn.Module):
@@ -178,6 +183,7 @@ class Likeness(nn.Module):
         super().__init__()
         self._counts = counts
         self._softness = config.softness
+        self._gradients = config.gradients
         size = 3 * counts.numel()
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("basis", torch.zeros(size, config.components))
@@ -208,13 +214,14 @@ class Likeness(nn.Module):
         return (residual.square() + self._softness).sqrt().mean()
 
     def _features(self, warped: torch.Tensor) -> torch.Tensor:
-        return (features(warped) * self._counts).flatten(1)
+        return (features(warped, self._gradients) * self._counts).flatten(1)
 
 
-def features(pictures: torch.Tensor) -> torch.Tensor:
+def features(pictures: torch.Tensor, gradients: float) -> torch.Tensor:
     """What is compared: luma with its local mean and contrast taken out, and its gradients.
 
-    pictures: (N, 3, S, S) in [0, 1]. Returns (N, 3, S, S): luma, then its differences across and down.
+    pictures: (N, 3, S, S) in [0, 1]. Returns (N, 3, S, S): luma, then `gradients` times its differences across and
+    down.
     """
     luma = (pictures * torch.tensor(_LUMA)[None, :, None, None]).sum(1, keepdim=True)
     mean = _window_mean(luma)
@@ -222,7 +229,7 @@ def features(pictures: torch.Tensor) -> torch.Tensor:
     normal = (luma - mean) / (variance + _LEAST_CONTRAST**2).sqrt()
     across = functional.pad(normal[..., 2:] - normal[..., :-2], (1, 1, 0, 0))
     down = functional.pad(normal[..., 2:, :] - normal[..., :-2, :], (0, 0, 1, 1))
-    return torch.cat([normal, _GRADIENTS * across, _GRADIENTS * down], 1)
+    return torch.cat([normal, gradients * across, gradients * down], 1)
 
 
 def spread(shapes: torch.Tensor) -> torch.Tensor:
@@ -366,8 +373,10 @@ def _learning_rate(config: GeometryConfig, step: int) -> float:
     return config.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * step / config.steps)) + config.least_rate
 
 
-def _facts(config: GeometryConfig, summary: dict[str, Any], faces: int, progress: Progress) -> dict[str, Any]:
-    return {
+def _facts(
+    config: GeometryConfig, summary: dict[str, Any], faces: int, progress: Progress, begins: Geometry | None
+) -> dict[str, Any]:
+    facts = {
         "data": summary["name"],
         "manifest_sha256": summary["manifest_sha256"],
         "faces": faces,
@@ -376,8 +385,13 @@ def _facts(config: GeometryConfig, summary: dict[str, Any], faces: int, progress
         "config": config.model_dump(mode="json", exclude={"checkpoint_seconds"}),
         "code_version": code_version(),
     }
+    if begins is not None:
+        facts["began_with"] = {**begins.facts, "weights_sha256": begins.weights_sha256()}
+    return facts
 
 
-def _fingerprint(config: GeometryConfig, summary: dict[str, Any], faces: int) -> str:
+def _fingerprint(config: GeometryConfig, summary: dict[str, Any], faces: int, begins: Geometry | None) -> str:
     text = config.model_dump_json(exclude={"checkpoint_seconds"}) + f"{summary['manifest_sha256']} {faces}"
+    if begins is not None:
+        text += f" {begins.weights_sha256()}"
     return hashlib.sha256(text.encode()).hexdigest()

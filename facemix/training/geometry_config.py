@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facemix.errors import ConfigError
@@ -9,6 +12,10 @@ from facemix.errors import ConfigError
 # How much each region of the crop has to look alike: eyes, nose, mouth, skin, hair, frame, as in
 # `facemix.mixing.recipe.REGIONS`. Hair and background differ, however well they are laid over each other.
 REGION_WEIGHTS = (1.0, 1.0, 1.0, 0.7, 0.25, 0.1)
+# What a second stage does otherwise: where faces already look alike, the smaller parts of a face may move more freely.
+FINER: Mapping[str, object] = MappingProxyType(
+    {"steps": 2_500, "learning_rate": 7e-4, "components": 32, "bending": 90.0, "membrane": 18.0, "gradients": 1.0}
+)
 
 
 class GeometryConfig(BaseModel):
@@ -25,6 +32,7 @@ class GeometryConfig(BaseModel):
     region_weights: tuple[float, float, float, float, float, float] = Field(
         REGION_WEIGHTS, description="of eyes, nose, mouth, skin, hair and surroundings in the likeness"
     )
+    gradients: float = Field(0.7, ge=0, description="how much gradients count beside the luma itself")
     components: int = Field(24, ge=1, description="dimensions in which faces may differ without cost")
     subspace_faces: int = Field(3_000, ge=2, description="faces, drawn with replacement, that they are computed from")
     subspace_steps: int = Field(400, ge=1, description="how often they are computed again")
@@ -50,14 +58,15 @@ class GeometryConfig(BaseModel):
         return step % self.subspace_steps == 0 or step in self.subspace_early
 
 
-def geometry_config(**changes: object) -> GeometryConfig:
-    """The defaults with some fields changed; None leaves a field alone.
+def geometry_config(*, finer: bool = False, **changes: object) -> GeometryConfig:
+    """The defaults, or those of a second stage, with some fields changed; None leaves a field alone.
 
     Raises:
         ConfigError: no such field, or a value out of range.
     """
+    given = {key: value for key, value in changes.items() if value is not None}
     try:
-        return GeometryConfig.model_validate({key: value for key, value in changes.items() if value is not None})
+        return GeometryConfig.model_validate({**(FINER if finer else {}), **given})
     except ValidationError as error:
         first = error.errors()[0]
         raise ConfigError(

@@ -10,6 +10,7 @@ It depends on the alignment, not on the VAE, and lies beside a checkpoint as ``g
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -60,11 +61,12 @@ class Geometry:
     """Reads shapes. Thread-safe.
 
     Attributes:
+        net: the network itself, whose weights are not to be changed.
         facts: what its file says of its training, JSON-serialisable.
     """
 
     def __init__(self, net: GeometryNet, facts: dict[str, Any] | None = None) -> None:
-        self._net = net.eval().requires_grad_(False)
+        self.net = net.eval().requires_grad_(False)
         self.facts = facts or {}
 
     @torch.inference_mode()
@@ -73,7 +75,12 @@ class Geometry:
         if crops.ndim != 4 or crops.shape[1:] != (SIDE, SIDE, 3) or crops.dtype != np.uint8:
             raise ValueError(f"crops must be (N, {SIDE}, {SIDE}, 3) uint8, not {crops.shape} {crops.dtype}")
         pixels = torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2).float().div(255).sub(0.5)
-        return self._net(pixels).numpy()
+        return self.net(pixels).numpy()
+
+    def weights_sha256(self) -> str:
+        """Of the tensors as they are stored: what the file says of them may be added to."""
+        tensors = _stored(self.net)
+        return hashlib.sha256(b"".join(tensors[name].numpy().tobytes() for name in sorted(tensors))).hexdigest()
 
 
 def save_geometry(folder: Path, net: GeometryNet, facts: dict[str, Any]) -> Path:
@@ -82,11 +89,10 @@ def save_geometry(folder: Path, net: GeometryNet, facts: dict[str, Any]) -> Path
     Args:
         facts: JSON-serialisable: what it was trained on, and what was measured.
     """
-    tensors = {name: value.detach().half().contiguous() for name, value in net.state_dict().items()}
     metadata = {"format": FORMAT, "version": str(VERSION), "facts": json.dumps(facts, sort_keys=True)}
     path = folder / GEOMETRY_FILE
     written = path.with_suffix(".tmp")
-    written.write_bytes(save(tensors, metadata=metadata))
+    written.write_bytes(save(_stored(net), metadata=metadata))
     written.replace(path)
     return path
 
@@ -116,6 +122,10 @@ def load_geometry(folder: Path) -> Geometry | None:
             hint="copy or check out the checkpoint again, or fit one with `facemix geometry`",
         ) from error
     return Geometry(net, facts)
+
+
+def _stored(net: GeometryNet) -> dict[str, torch.Tensor]:
+    return {name: value.detach().half().contiguous() for name, value in net.state_dict().items()}
 
 
 def _convolution(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential:

@@ -1,11 +1,13 @@
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
 from prepared import prepared_set
 
 from facemix.training import geometry_config as configuration
+from facemix.training.geometry import STATE_FILE
 from facemix.vae.geometry import GEOMETRY_FILE, SIDE, load_geometry
 
 ONE_LINE = re.compile(r"facemix: [^\n]+ \(hint: [^\n]+\)\n")
@@ -51,6 +53,43 @@ def test_the_whole_command_with_an_interruption(run, monkeypatch, checkpoint, da
     assert facts["landmarks_carried"]["shapes"]["mean"]["n"] == 2
 
 
+def test_a_finer_fit_begins_beside_the_checkpoint_and_goes_on(run, checkpoint, data, tmp_path):
+    coarse, fine = tmp_path / "coarse", tmp_path / "fine"
+    shutil.copytree(checkpoint, coarse)
+    arguments = ["geometry", data, coarse, "--limit", 10, "--finer", "--out", fine]
+    status, said, err = run(*arguments, "--steps", 2)
+    assert (status, said) == (5, "")
+    assert ONE_LINE.fullmatch(err)
+    assert f"no {GEOMETRY_FILE}" in err
+    assert not fine.exists()
+    assert run("geometry", data, coarse, "--limit", 10, "--steps", 3)[0] == 0
+    first = load_geometry(coarse)
+    assert run(*arguments, "--steps", 2, "--time-limit", 0)[0] == 0
+    status, said, err = run(*arguments, "--steps", 2)
+    assert status == 0, err
+    assert "resumed at step 1" in said
+    facts = load_geometry(fine).facts
+    assert (facts["steps"], facts["config"]["gradients"]) == (2, 1)
+    began = facts["began_with"]
+    assert (began["weights_sha256"], began["steps"]) == (first.weights_sha256(), 3)
+    assert began["seconds"] == first.facts["seconds"]
+    assert load_geometry(coarse).weights_sha256() == first.weights_sha256()
+
+
+def test_a_finer_fit_replaces_the_one_that_it_began_with(run, checkpoint, data, tmp_path):
+    folder = tmp_path / "both"
+    shutil.copytree(checkpoint, folder)
+    assert run("geometry", data, folder, "--limit", 10, "--steps", 3)[0] == 0
+    first = load_geometry(folder).weights_sha256()
+    assert run("geometry", data, folder, "--limit", 10, "--steps", 2, "--finer", "--time-limit", 0)[0] == 0
+    assert load_geometry(folder).weights_sha256() == first
+    status, _, err = run("geometry", data, folder, "--limit", 10, "--steps", 2)
+    assert (status, "another configuration" in err) == (5, True)
+    assert run("geometry", data, folder, "--limit", 10, "--steps", 2, "--finer")[0] == 0
+    assert load_geometry(folder).facts["began_with"]["weights_sha256"] == first
+    assert not (folder / STATE_FILE).exists()
+
+
 def test_without_the_extra_nothing_is_measured_and_that_is_said(run, checkpoint, data, tmp_path):
     status, said, err = run("geometry", data, checkpoint, "--out", tmp_path, "--steps", 1)
     assert status == 0
@@ -64,6 +103,9 @@ def test_it_resolves_its_configuration_without_touching_anything(run, checkpoint
     assert status == 0
     config = json.loads(out)
     assert (config["steps"], config["seed"], config["components"]) == (70, 5, 2)
+    status, out, _ = run("geometry", tmp_path / "data", checkpoint, "--finer", "--dry-run")
+    assert status == 0
+    assert json.loads(out)["steps"] == 2500
     assert list(tmp_path.iterdir()) == []
 
 
@@ -89,5 +131,5 @@ def test_refusals_are_one_line_and_leave_nothing(run, checkpoint, data, tmp_path
 def test_its_help_names_its_options(run):
     status, out, err = run("geometry", "--help")
     assert (status, err) == (0, "")
-    for option in ("--out", "--steps", "--limit", "--pairs", "--seed", "--time-limit", "--dry-run"):
+    for option in ("--out", "--finer", "--steps", "--limit", "--pairs", "--seed", "--time-limit", "--dry-run"):
         assert option in out

@@ -14,8 +14,8 @@ from facemix.mixing.warp import dense
 from facemix.training import geometry as module
 from facemix.training.dataset import load_split
 from facemix.training.geometry import Likeness, bending, features, fit_geometry, membrane, spread, warp
-from facemix.training.geometry_config import REGION_WEIGHTS, geometry_config
-from facemix.vae.geometry import GRID, SIDE, Geometry
+from facemix.training.geometry_config import FINER, REGION_WEIGHTS, geometry_config
+from facemix.vae.geometry import GRID, SIDE, Geometry, GeometryNet
 
 FIELD = module.FIELD
 EVERYWHERE = np.full((6, FIELD, FIELD), 1 / 6, np.float32)
@@ -61,6 +61,15 @@ def data(tmp_path_factory):
 
 def weights(fitted):
     return torch.cat([value.flatten() for value in fitted.net.state_dict().values()])
+
+
+def stirred(seed):
+    """A network that displaces something."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = GeometryNet()
+        torch.nn.init.normal_(net.body[-1].weight, std=0.05)
+    return net
 
 
 def unlike(pictures):
@@ -131,6 +140,53 @@ def test_the_facts_say_what_it_was_fitted_to(data, tmp_path):
     assert facts["code_version"]
 
 
+def test_a_second_stage_begins_with_what_the_first_one_found(data, tmp_path):
+    """With next to no learning rate it stays there; without a beginning it would displace nothing."""
+    first = Geometry(stirred(0), {"steps": 5, "seconds": 3})
+    before, crops = first.weights_sha256(), load_split(data, "test").images.numpy()
+    still = config(learning_rate=1e-12, least_rate=0, weight_decay=0)
+    fitted = fit_geometry(still, data, tmp_path / "state", regions=EVERYWHERE, begins=first, say=silent)
+    assert np.abs(first.shapes(crops)).max() > 1e-3
+    np.testing.assert_allclose(Geometry(fitted.net).shapes(crops), first.shapes(crops), atol=1e-6)
+    assert json.loads(json.dumps(fitted.facts))["began_with"] == {"weights_sha256": before, "steps": 5, "seconds": 3}
+    moved = fit_geometry(config(), data, tmp_path / "moved", regions=EVERYWHERE, begins=first, say=silent)
+    assert Geometry(moved.net).weights_sha256() != before
+    assert first.weights_sha256() == before
+    assert not any(weight.requires_grad for weight in first.net.parameters())
+
+
+def test_both_stages_draw_the_same(data, tmp_path):
+    """A second stage from what the first one begins with is the first stage."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config().seed)
+        begins = Geometry(GeometryNet())
+    runs = [
+        fit_geometry(config(), data, tmp_path / f"state{number}", regions=EVERYWHERE, begins=one, say=silent)
+        for number, one in enumerate((None, begins))
+    ]
+    assert torch.equal(weights(runs[0]), weights(runs[1]))
+    assert "began_with" not in runs[0].facts
+
+
+def test_an_interrupted_second_stage_goes_on_from_its_own_beginning_alone(data, tmp_path):
+    begins, state = Geometry(stirred(0)), tmp_path / "parts"
+    whole = fit_geometry(config(), data, tmp_path / "whole", regions=EVERYWHERE, begins=begins, say=silent)
+    assert fit_geometry(config(), data, state, regions=EVERYWHERE, begins=begins, time_limit=0, say=silent) is None
+    for other in (None, Geometry(stirred(1))):
+        with pytest.raises(CheckpointCorrupt, match="another configuration"):
+            fit_geometry(config(), data, state, regions=EVERYWHERE, begins=other, say=silent)
+    finished = fit_geometry(config(), data, state, regions=EVERYWHERE, begins=begins, say=silent)
+    assert torch.equal(weights(whole), weights(finished))
+
+
+def test_a_finer_configuration_is_less_stiff_and_takes_changes():
+    plain, finer = geometry_config(), geometry_config(finer=True)
+    assert (finer.bending / plain.bending, finer.membrane / plain.membrane) == pytest.approx((0.3, 0.3))
+    assert finer.model_dump(exclude=set(FINER)) == plain.model_dump(exclude=set(FINER))
+    changed = geometry_config(finer=True, steps=7, components=None)
+    assert (changed.steps, changed.components, changed.learning_rate) == (7, finer.components, finer.learning_rate)
+
+
 def test_the_state_of_another_fit_is_refused(data, tmp_path):
     fit_geometry(config(), data, tmp_path / "state", regions=EVERYWHERE, time_limit=0, say=silent)
     for changed, limit in ((config(bending=1), None), (config(steps=7), None), (config(), 20)):
@@ -174,11 +230,21 @@ def test_region_weights_are_named_in_the_order_of_the_regions():
 def test_features_do_not_see_exposure_but_see_a_shift():
     pictures = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)).repeat_interleave(4, 2)
     pictures = functional.interpolate(pictures.repeat_interleave(4, 3), size=(FIELD, FIELD), mode="bilinear")
-    plain = features(pictures)
-    exposed = features(0.6 * pictures + 0.3)
-    moved = features(pictures.roll(2, 3))
+    plain = features(pictures, 0.7)
+    exposed = features(0.6 * pictures + 0.3, 0.7)
+    moved = features(pictures.roll(2, 3), 0.7)
     assert plain.shape == (2, 3, FIELD, FIELD)
     assert float((exposed - plain).abs().mean()) < 0.1 * float((moved - plain).abs().mean())
+
+
+def test_gradients_count_as_much_as_is_asked():
+    picture = torch.rand(1, 3, FIELD, FIELD, generator=torch.Generator().manual_seed(0))
+    plain, doubled = features(picture, 1), features(picture, 2)
+    assert torch.equal(doubled[:, 0], plain[:, 0])
+    assert torch.allclose(doubled[:, 1:], 2 * plain[:, 1:])
+    warped = torch.cat([picture, picture.flip(3), picture.flip(2)])
+    found = {weight: Likeness(torch.ones(1, 1, FIELD, FIELD), config(gradients=weight)) for weight in (0.0, 1.0)}
+    assert float(found[1.0](warped)) > float(found[0.0](warped)) + 0.1
 
 
 def test_the_warp_takes_what_lies_the_displacement_from_there():

@@ -67,12 +67,24 @@ def test_a_file_reads_the_same_shapes_to_half_precision(tmp_path):
 def test_a_second_round_changes_nothing(tmp_path):
     save_geometry(tmp_path, stirred(), {"b": 1, "a": 2})
     first, loaded = load_file(tmp_path / GEOMETRY_FILE), load_geometry(tmp_path)
-    save_geometry(tmp_path, loaded._net, loaded.facts)
+    save_geometry(tmp_path, loaded.net, loaded.facts)
     second = load_file(tmp_path / GEOMETRY_FILE)
     assert {value.dtype for value in second.values()} == {torch.float16}
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert load_geometry(tmp_path).facts == loaded.facts
+
+
+def test_the_hash_is_that_of_the_weights_whatever_the_file_says_of_them(tmp_path):
+    net = stirred()
+    save_geometry(tmp_path, net, {"faces": 1})
+    first = load_geometry(tmp_path)
+    assert first.weights_sha256() == Geometry(net).weights_sha256()  # though the file has but half the precision
+    save_geometry(tmp_path, first.net, {"faces": 2, "more": []})
+    assert load_geometry(tmp_path).weights_sha256() == first.weights_sha256()
+    with torch.no_grad():
+        net.body[-1].bias[0] += 1
+    assert Geometry(net).weights_sha256() != first.weights_sha256()
 
 
 def test_loading_leaves_the_callers_random_state_alone(tmp_path):
