@@ -73,7 +73,10 @@ class Settings(BaseSettings):
         256 * MEBIBYTE, ge=4096, description="most bytes of bodies in memory at once; requests beyond are answered 503"
     )
     cache_bytes: int = Field(
-        64 * MEBIBYTE, ge=0, description="memory for crops and latents of photographs seen lately; 0 keeps none"
+        64 * MEBIBYTE,
+        ge=0,
+        description="memory for crops and latents of photographs seen lately, and as much again each for their aligned "
+        "faces and for what detail is carried by; 0 keeps none",
     )
     cache_seconds: float = Field(600, ge=0, le=86400, description="how long these are kept; 0 keeps none")
     max_connections: int = Field(512, ge=0, le=65536, description="most open connections; 0 means no limit")

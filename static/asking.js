@@ -1,5 +1,7 @@
-// How a state is put into a request, and what is done when the server has let go of a face in the meantime.
+// How a state is put into a request, and what is done when the server has let go of a face, or of its photograph, in the
+// meantime.
 
+import { carried, hasPhoto, placementOf, plainEdits } from "./carrying.js";
 import { NO_EDITS } from "./state.js";
 
 export class Asking {
@@ -8,58 +10,78 @@ export class Asking {
   }
 
   // The members of POST /api/v1/mix that say what is to be drawn.
-  body(state) {
-    return { parents: state.parents.map((parent) => ({ ...this.#source(parent), weight: parent.weight })), ...edited(state) };
+  //
+  // sharp: with the photographs' detail. placed: put onto what the state says. whole: with the photographs themselves in
+  // the place of the ids of their faces. What a face is put onto is sent in any case: the server keeps none.
+  async body(state, { sharp = true, placed = false, whole = false } = {}) {
+    const placement = placed ? placementOf(state) : null;
+    const ground = placement?.parent ?? -1;
+    const parents = await Promise.all(state.parents.map(async (parent, index) =>
+      ({ ...(await this.#source(parent, whole || index === ground)), weight: parent.weight })));
+    return { parents, ...edited(state), ...(sharp ? carried(state) : {}), ...(placement ? { placement } : {}) };
   }
 
-  // The same for POST /api/v1/strip, which goes through all weights.
-  pair(state) {
-    return { parents: state.parents.map((parent) => this.#source(parent)), ...edited(state) };
+  // The same for POST /api/v1/strip, which goes through all weights; without detail, so that it comes at once.
+  async pair(state) {
+    const parents = await Promise.all(state.parents.map((parent) => this.#source(parent, false)));
+    return { parents, ...edited(state) };
   }
 
-  // Posts `body()`. Where the answer is that faces are gone, sends their photos again and repeats it with their new ids.
+  // Posts what `body(whole)` makes. Where the answer is that faces, or their photographs, are gone, sends the photos again
+  // and repeats it with their new ids; where that does not help, because the server keeps no photographs or has several
+  // processes, sends them within the request.
   // options: as for `Api.json`, but `headers` may be a function of the body that is sent; and onRenew, called before
   // photos are sent again.
   async post(path, state, body, { onRenew, headers = {}, ...options } = {}) {
-    const send = () => {
-      const sent = body();
-      return this.api.json(path, sent, { ...options, headers: typeof headers === "function" ? headers(sent) : headers });
+    const send = async (whole = false) => {
+      const sent = await body(whole);
+      const withPhotos = sent.parents.some(({ image }) => image !== undefined);
+      const own = typeof headers === "function" ? headers(sent) : headers;
+      return this.api.json(path, sent, { ...options, headers: { ...(withPhotos ? this.api.photoHeaders : {}), ...own } });
     };
     try {
       return await send();
     } catch (error) {
-      const again = error.code === "face_gone" ? this.#photosOf(state) : [];
-      if (again.length === 0) throw error;
+      if (!["face_gone", "photograph_missing"].includes(error.code) || this.#photosOf(state).length === 0) throw error;
       onRenew?.();
-      const { signal, onWait } = options;
-      await Promise.all(again.map((parent) => this.photos.renew(parent, { signal, onWait })));
-      return send();
+      await this.renew(state, options);
     }
+    try {
+      return await send();
+    } catch (error) {
+      if (error.code !== "photograph_missing") throw error;
+      return send(true);
+    }
+  }
+
+  // Sends the photos of a state again.
+  async renew(state, { signal, onWait } = {}) {
+    await Promise.all(this.#photosOf(state).map((parent) => this.photos.renew(parent, { signal, onWait })));
   }
 
   // A parent for each photo whose file is here. Where one id has expired the others are as old: all are sent again.
   #photosOf({ parents }) {
     const byPhoto = new Map();
     for (const parent of parents) {
-      const photo = parent.kind === "photo" ? this.photos.of(parent.key) : null;
+      const photo = hasPhoto(parent) ? this.photos.of(parent.key) : null;
       if (photo !== null) byPhoto.set(photo, parent);
     }
     return [...byPhoto.values()];
   }
 
   // How a request names a parent.
-  #source(parent) {
-    if (parent.kind === "photo") return { face_id: this.photos.idOf(parent) };
+  async #source(parent, whole) {
+    if (hasPhoto(parent)) return (whole ? await this.photos.inside(parent) : null) ?? { face_id: this.photos.idOf(parent) };
     if (parent.kind === "sample") return { sample: parent.sample };
     if (parent.kind === "latent") return { latent: parent.latent };
     return { recipe: parent.saved };
   }
 }
 
-// The edits that do something.
+// The edits that do something to the model's own picture.
 export function edited({ edits }) {
   const differs = ([name, value]) => JSON.stringify(value) !== JSON.stringify(NO_EDITS[name]);
-  return Object.fromEntries(Object.entries(edits).filter(differs));
+  return Object.fromEntries(Object.entries(plainEdits(edits)).filter(differs));
 }
 
 // Whether there is something to draw: two faces and more, or one that something is done to.

@@ -41,6 +41,7 @@ export function photosOf(recipe, names) {
 // What a reader of a recipe fills in by itself; without it the lines are short enough to be read.
 const USUAL = {
   interpolation: "lerp", vividness: 0, attributes: {}, regions: {}, colour: null, variation: null, seed: 0,
+  detail: 0, keep: {}, size: null, placement: null,
 };
 
 function concise(recipe) {
@@ -95,12 +96,27 @@ function mixLine(recipe, photos) {
   if (recipe.vividness !== 0) words.push("--vividness", String(recipe.vividness));
   if (recipe.interpolation !== "lerp") words.push("--interpolation", recipe.interpolation);
   if (recipe.variation !== null) words.push("--variation", `${recipe.variation.number}:${recipe.variation.radius}`);
+  words.push(...carriedWords(recipe));
   if (recipe.seed !== 0) words.push("--seed", String(recipe.seed));
   if (parents.some(({ face }) => face)) words.push("--faces", list(parents.map(({ face }) => face ?? 0)));
   parents.forEach(({ placed }, index) => {
     if (placed) words.push("--placed", `${index}:${list([placed.left_eye, placed.right_eye, placed.mouth].flat())}`);
   });
   return ["facemix mix", ...words].join(" ");
+}
+
+// Without the option, the command takes all detail where every face is a photograph, and none otherwise.
+function carriedWords({ parents, detail = 0, keep = {}, size = null, placement = null }) {
+  const words = [];
+  const letter = (index) => String.fromCharCode(97 + index);
+  if (detail !== Number(parents.every(({ kind }) => kind === "photo"))) words.push("--detail", String(detail));
+  for (const [trait, whose] of Object.entries(keep)) words.push("--keep", `${trait}=${whose === "mixed" ? whose : letter(whose)}`);
+  if (size !== null) words.push("--size", String(size));
+  if (placement !== null) {
+    const { onto, colour, parent } = placement;
+    words.push("--onto", quoted(onto === "plain" ? `plain:${colour}` : `${onto}:${letter(parent)}`));
+  }
+  return words;
 }
 
 export function pythonSnippet({ recipe, photos, url, portable }) {

@@ -1,15 +1,19 @@
-// Pictures that have arrived: the strips between two faces, and single mixes. The latest few of each are kept, so
-// that going back and forth in the session asks for nothing twice.
+// Pictures that have arrived: the strips between two faces, single mixes, and the same with the photographs' detail. The
+// latest few of each are kept, so that going back and forth in the session asks for nothing twice.
 
 import { blobOf } from "./api.js";
+import { carried, plainEdits } from "./carrying.js";
 import { withOrder } from "./state.js";
 
 const MOST_STRIPS = 6;
 const MOST_PICTURES = 60;
+const MOST_SHARP = 24;
 
-// Identifies what a strip lies between: two faces and all edits, but not the weights.
-const nameOf = ({ parents, edits }) => JSON.stringify([parents.map(({ key, faceId }) => [key, faceId]), edits]);
-const exactName = (state) => JSON.stringify([nameOf(state), state.parents.map(({ weight }) => weight.toFixed(6))]);
+// Identifies what a strip lies between: two faces and all edits of the model's own picture, but not the weights.
+const nameOf = ({ parents, edits }) => JSON.stringify([parents.map(({ key, faceId }) => [key, faceId]), plainEdits(edits)]);
+// Identifies the model's own picture of a state, and the one with the photographs' detail.
+export const exactName = (state) => JSON.stringify([nameOf(state), state.parents.map(({ weight }) => weight.toFixed(6))]);
+const sharpName = (state) => JSON.stringify([exactName(state), carried(state)]);
 
 class Recent extends Map {
   constructor(most, drop) {
@@ -38,6 +42,7 @@ class Recent extends Map {
 export class Frames {
   #strips = new Recent(MOST_STRIPS, ({ images }) => images.forEach((image) => image.close()));
   #pictures = new Recent(MOST_PICTURES, ({ image }) => image.close());
+  #sharp = new Recent(MOST_SHARP, ({ image }) => image.close());
 
   // answer: what POST /api/v1/strip sent for a state.
   async addStrip(state, answer) {
@@ -53,9 +58,17 @@ export class Frames {
 
   // answer: what POST /api/v1/mix sent for a state.
   async addPicture(state, answer) {
-    const blob = blobOf(answer.image);
-    const image = await createImageBitmap(blob);
-    this.#pictures.set(exactName(state), { image, blob, recipe: answer.recipe, notes: answer.notes ?? [] });
+    this.#pictures.set(exactName(state), await pictureOf(answer));
+  }
+
+  // The same with the photographs' detail.
+  async addSharp(state, answer) {
+    this.#sharp.set(sharpName(state), await pictureOf(answer));
+  }
+
+  // The picture of a state with the photographs' detail, if it is here, or null.
+  findSharp(state) {
+    return this.#sharp.get(sharpName(state)) ?? null;
   }
 
   hasStrip(state) {
@@ -71,7 +84,7 @@ export class Frames {
   }
 
   clear() {
-    for (const kept of [this.#strips, this.#pictures]) kept.empty();
+    for (const kept of [this.#strips, this.#pictures, this.#sharp]) kept.empty();
   }
 
   // A strip can be walked from either end.
@@ -82,6 +95,11 @@ export class Frames {
     const turned = this.#strips.get(nameOf(withOrder(state, [1, 0])));
     return turned ? { ...turned, turned: true } : null;
   }
+}
+
+async function pictureOf({ image: embedded, recipe, notes }) {
+  const blob = blobOf(embedded);
+  return { image: await createImageBitmap(blob), blob, recipe, notes: notes ?? [] };
 }
 
 // The frame nearest to a share of the second face.

@@ -1,24 +1,32 @@
 // What asks the server for pictures of the state: the newest state wins, one request is under way, and one more is
 // sent when it ends. Between two faces a whole strip of frames is fetched once and scrubbed through without requests.
+// All of these are the model's own pictures; once the state rests, the one with the photographs' detail takes their place.
 //
 // The interface for panels:
-//   mixing.body(state, extra)  the JSON body of POST /api/v1/mix for a state; every endpoint that takes a MixBody
-//   await mixing.ask(path, { state, extra, signal, onWait, accept, headers })
-//                              posts that body; a face that the server no longer keeps is uploaded again first.
+//   await mixing.ask(path, { state, extra, sharp, placed, signal, onWait, accept, headers })
+//                              posts the JSON body of POST /api/v1/mix for a state, which every endpoint that takes a
+//                              MixBody takes, too; a face that the server no longer keeps is uploaded again first. sharp:
+//                              with the photographs' detail, which is the usual case; placed: put onto what the state says.
 //                              headers may be a function of the body that is sent
+//   await mixing.renew(state, { signal, onWait })
+//                              sends the photographs of a state again
 //   mixing.ready               whether the state can be mixed
 //   mixing.editable            whether there is a face that something can be done to
 //   mixing.recipe, mixing.last the recipe of the last picture; the detail of the last "result"
 // Events:
-//   "frame"   { image, jump }  what is to be drawn, an ImageBitmap or null; whether it shows other faces than before
-//   "result"  { image: blob URL, recipe, notes, pending: false } once the state rests (also on the store)
+//   "frame"   { image, jump, sharp, sharpens }
+//                              what is to be drawn, an ImageBitmap or null; whether it shows other faces than before,
+//                              has the photographs' detail, and is the same as before but for that
+//   "result"  { image: blob URL, recipe, notes, sharp, pending } once the state rests (also on the store). sharp: with the
+//                              photographs' detail; pending: another result with that detail follows
 //   "strip"   {}               the slider can move without requests now
 //   "busy"    { message }      what is waited for, or null
 //   "problem" { problem }      why there is no picture, or null
 
 import { isAbort } from "./api.js";
 import { Asking, edited, mixable } from "./asking.js";
-import { Frames } from "./frames.js";
+import { carries } from "./carrying.js";
+import { exactName, Frames } from "./frames.js";
 import { sameFaces } from "./state.js";
 import { text } from "./strings.js";
 
@@ -35,6 +43,9 @@ export class Mixing extends EventTarget {
   #sentAt = -Infinity;
   #soon = 0; // timer of the next request
   #ahead = null; // AbortController of a strip that nobody waits for
+  #sharpening = null; // AbortController of the picture with detail
+  #drawn = { name: "", sharp: false }; // what is shown
+  #announced = 0;
   #resting = 0;
   #stripping = 0;
   #urls = [];
@@ -59,17 +70,22 @@ export class Mixing extends EventTarget {
     return this.last?.recipe ?? null;
   }
 
-  body(state = this.store.state, extra = {}) {
-    return { ...this.#asking.body(state), ...extra };
+  async ask(path, { state = this.store.state, extra = {}, sharp = true, placed = false, ...options } = {}) {
+    const body = async (whole) => ({ ...(await this.#asking.body(state, { sharp, placed, whole })), ...extra });
+    return this.#asking.post(path, state, body, options);
   }
 
-  async ask(path, { state = this.store.state, extra = {}, ...options } = {}) {
-    return this.#asking.post(path, state, () => this.body(state, extra), options);
+  async renew(state, options) {
+    await this.#asking.renew(state, options);
   }
 
   // Asks again for the present state.
   retry() {
-    this.#want(this.store.state, false);
+    const { state } = this.store;
+    const found = this.#frames.find(state);
+    this.#tell("problem", { problem: null });
+    if (found && carries(state)) this.#rest(state, found);
+    else this.#want(state, false);
   }
 
   // Draws a share of the second face without making it the state, while a strip is here.
@@ -78,7 +94,7 @@ export class Mixing extends EventTarget {
     const [first, second] = state.parents;
     const at = { ...state, parents: [{ ...first, weight: 1 - share }, { ...second, weight: share }] };
     const found = this.#frames.find(at);
-    if (found) this.#tell("frame", { image: found.image, jump: false });
+    if (found) this.#draw(at, found);
   }
 
   get hasStrip() {
@@ -94,13 +110,15 @@ export class Mixing extends EventTarget {
   #changed({ state, before }) {
     clearTimeout(this.#resting);
     clearTimeout(this.#stripping);
+    this.#leaveSharp();
     const faces = sameFaces(state, before);
     if (!faces) this.#stop();
     this.#tell("problem", { problem: null });
     if (!mixable(state)) {
       this.#stop();
       this.last = null;
-      this.#tell("frame", { image: null, jump: false });
+      this.#drawn = { name: "", sharp: false };
+      this.#tell("frame", { image: null, jump: false, sharp: false, sharpens: false });
       return;
     }
     const found = this.#frames.find(state);
@@ -136,6 +154,7 @@ export class Mixing extends EventTarget {
     clearTimeout(this.#soon);
     this.#running?.controller.abort();
     this.#ahead?.abort();
+    this.#leaveSharp();
     this.#running = null;
     this.#wanted = null;
     this.#tell("busy", { message: null });
@@ -172,7 +191,7 @@ export class Mixing extends EventTarget {
       const body = () => this.#asking.pair(state);
       await this.#frames.addStrip(state, await this.#asking.post("/api/v1/strip", state, body, options));
     } else {
-      await this.#frames.addPicture(state, await this.ask("/api/v1/mix", { state, ...options }));
+      await this.#frames.addPicture(state, await this.ask("/api/v1/mix", { state, sharp: false, ...options }));
     }
     options.signal.throwIfAborted();
   }
@@ -185,7 +204,7 @@ export class Mixing extends EventTarget {
       this.#show(now, found, this.last === null);
     } else {
       // Not the newest any more, but newer than what is drawn.
-      this.#tell("frame", { image: this.#frames.find(state).image, jump: false });
+      this.#draw(state, this.#frames.find(state));
     }
   }
 
@@ -195,7 +214,8 @@ export class Mixing extends EventTarget {
   }
 
   #show(state, found, jump) {
-    this.#tell("frame", { image: found.image, jump });
+    // Where only the detail is another one, what is drawn stays until that is here.
+    if (!carries(state) || !this.#drawn.sharp || this.#drawn.name !== exactName(state)) this.#draw(state, found, { jump });
     clearTimeout(this.#resting);
     this.#resting = setTimeout(() => this.#rest(state, found), REST_MS);
     if (state.parents.length === 2 && !this.#frames.hasStrip(state)) {
@@ -204,13 +224,67 @@ export class Mixing extends EventTarget {
     }
   }
 
-  async #rest(state, { image: drawn, blob, recipe, notes }) {
+  #draw(state, { image }, { jump = false, sharp = false } = {}) {
+    const name = exactName(state);
+    const sharpens = this.#drawn.name === name && this.#drawn.sharp !== sharp;
+    this.#drawn = { name, sharp };
+    this.#tell("frame", { image, jump, sharp, sharpens });
+  }
+
+  #rest(state, found) {
+    const sharp = carries(state) ? this.#frames.findSharp(state) : null;
+    if (!carries(state)) this.#announce(state, found);
+    else if (sharp !== null) this.#sharpened(state, sharp);
+    else this.#sharpen(state, found);
+  }
+
+  // Asks for the picture with the photographs' detail.
+  async #sharpen(state, found) {
+    const sharpening = new AbortController();
+    this.#leaveSharp();
+    this.#sharpening = sharpening;
+    this.#announce(state, found, { pending: true });
+    this.#tell("busy", { message: text.sharpening });
+    let problem = null;
+    try {
+      const answer = await this.ask("/api/v1/mix", {
+        state,
+        signal: sharpening.signal,
+        onWait: (seconds) => this.#tell("busy", { message: text.busy(seconds) }),
+        onRenew: () => this.#tell("busy", { message: text.sendingAgain }),
+      });
+      await this.#frames.addSharp(state, answer);
+    } catch (error) {
+      problem = error;
+    }
+    if (this.#sharpening !== sharpening) return; // the state has changed
+    this.#leaveSharp();
+    if (problem === null) this.#sharpened(state, this.#frames.findSharp(state));
+    else this.#failed(problem);
+  }
+
+  #sharpened(state, found) {
+    this.#draw(state, found, { sharp: true });
+    this.#announce(state, found, { sharp: true });
+  }
+
+  // Gives up what is under way of it.
+  #leaveSharp() {
+    if (this.#sharpening === null) return;
+    this.#sharpening.abort();
+    this.#sharpening = null;
+    this.#tell("busy", { message: null });
+  }
+
+  async #announce(state, { image: drawn, blob, recipe, notes }, { sharp = false, pending = false } = {}) {
+    this.#announced += 1;
+    const turn = this.#announced;
     const picture = blob ?? await pngOf(drawn);
-    if (this.store.state !== state) return;
+    if (this.store.state !== state || turn !== this.#announced) return;
     const image = URL.createObjectURL(picture);
     this.#urls.push(image);
     if (this.#urls.length > KEPT_URLS) URL.revokeObjectURL(this.#urls.shift());
-    this.last = { image, recipe, notes, pending: false };
+    this.last = { image, recipe, notes, sharp, pending };
     this.#tell("result", this.last);
     this.store.announce(this.last);
   }

@@ -73,7 +73,10 @@ async function open(id, { api, store, say }) {
   const { recipe } = await mixable(id, api);
   if (recipe.parents.length > store.most) throw new Problem(problems.tooMany(recipe.parents.length, store.most));
   const parents = await Promise.all(recipe.parents.map((parent, index) => parentOf(parent, LETTERS[index], recipe, api)));
-  const edits = Object.fromEntries(Object.keys(NO_EDITS).map((name) => [name, recipe[name] ?? NO_EDITS[name]]));
+  // What came from photographs is not in it; photographs that take a face's place bring theirs.
+  const { detail, keep, placement } = NO_EDITS;
+  const told = Object.fromEntries(Object.keys(NO_EDITS).map((name) => [name, recipe[name] ?? NO_EDITS[name]]));
+  const edits = { ...told, detail, keep, placement };
   const weights = recipe.parents.map(({ weight }) => weight);
   store.update(() => withWeights({ ...EMPTY, parents, edits }, weights), { label: steps.opened });
   say(text.opened);

@@ -1,5 +1,6 @@
 // Adjust: attributes by slider and by words, and how the faces are blended.
 
+import { hasPhoto } from "./carrying.js";
 import { attributesOf } from "./panel_catalogue.js";
 import { Notes } from "./panel_notes.js";
 import { dial, offer, randomNumber, Trouble, whenShown } from "./panel_parts.js";
@@ -73,6 +74,13 @@ export function init({ root, store, mixing, api, say }) {
   });
   find("vividness").append(vividness.row);
 
+  const detail = dial({
+    id: "detail-slider", title: adjust.detail, min: 0, max: 1, step: 0.01, usual: NO_EDITS.detail,
+    onInput: (value) => store.update((state) => withEdits(state, { detail: value }), { label: adjust.detail, coalesce: "detail" }),
+    onReset: () => store.update((state) => withEdits(state, { detail: NO_EDITS.detail }), { label: adjust.detail }),
+  });
+  find("detail").append(detail.row);
+
   const paths = [...root.querySelectorAll("[name=interpolation]")];
   for (const path of paths) {
     path.addEventListener("change", () => store.update(
@@ -108,7 +116,8 @@ export function init({ root, store, mixing, api, say }) {
   again.addEventListener("click", load);
 
   function refresh() {
-    const { attributes, vividness: vivid, interpolation, seed: sown } = store.state.edits;
+    const { attributes, vividness: vivid, interpolation, seed: sown, detail: carried } = store.state.edits;
+    const photos = store.state.parents.some(hasPhoto);
     const { editable } = mixing;
     const several = store.state.parents.length > 1;
     for (const [name, one] of dials) {
@@ -128,6 +137,9 @@ export function init({ root, store, mixing, api, say }) {
     vividness.show(vivid, vivid > 0 ? percentOf(vivid) : "");
     vividness.input.disabled = !several || !straight;
     find("vividness-text").textContent = several ? adjust.vividnessText[interpolation] : adjust.needTwo;
+    detail.show(carried, percentOf(carried));
+    detail.input.disabled = !photos;
+    find("detail-text").textContent = photos ? adjust.detailText(carried) : adjust.needPhotos;
     if (document.activeElement !== seed) seed.value = String(sown);
   }
 

@@ -73,7 +73,7 @@ export function init({ root, store, mixing, api, say }) {
     if (states.length > most) throw new Problem(words.tooDifferent(states.length, most));
     const parents = [];
     for (const [index, stop] of states.entries()) {
-      const { recipe } = await mixing.ask("/api/v1/mix", { state: stop, extra: { portable: true }, ...options });
+      const { recipe } = await mixing.ask("/api/v1/mix", { state: stop, extra: { portable: true }, sharp: false, ...options });
       parents.push({ key: `stop ${index}`, kind: "saved", saved: recipe, weight: 1 / states.length });
     }
     const only = (index) => parents.map((_, at) => Number(at === index));
@@ -87,7 +87,12 @@ export function init({ root, store, mixing, api, say }) {
       const request = await asked(states, options);
       const extra = { ...settings, stops: request.stops };
       const begin = (keyed) => mixing.ask(PATH, { state: request.state, extra, ...keyed, ...options });
-      const blob = await job.run(async () => (await keys.within(begin)).job, options.signal);
+      const made = () => job.run(async () => (await keys.within(begin)).job, options.signal);
+      const blob = await made().catch(async (error) => {
+        if (error.code !== "photograph_missing") throw error; // the film waited for longer than its photographs are kept
+        await mixing.renew(request.state, options);
+        return made();
+      });
       const kind = KINDS[settings.media_type];
       show(blob, kind);
       return words.done(kind.toUpperCase(), blob.size);

@@ -2,12 +2,14 @@
 // is taken brings back the state that the sheet was drawn from, with the weights and the variation of the cell.
 
 import { blobOf } from "./api.js";
+import { carries } from "./carrying.js";
 import { begunAnew, dial, saveBlob, Trouble, Work } from "./panel_parts.js";
 import { Sheet } from "./panel_sheet.js";
 import { LETTERS, withEdits, withWeights } from "./state.js";
 import { explore, percentOf } from "./strings_panels.js";
 
 const PATH = "/api/v1/grids";
+const CELL_SIZE = 256; // of what is shown, in pixels; saved sheets are as large as they get
 const lettersOf = (state) => [...LETTERS].slice(0, state.parents.length);
 
 // What both have in common. extra(): what is asked for beside the mix itself; cellWords(cell, state): what a cell is;
@@ -34,7 +36,8 @@ class Drawn {
     return this.work.run(this.draw, explore.drawing, async (options) => {
       const { state } = this.store;
       const extra = this.extra(state);
-      const answer = await this.mixing.ask(PATH, { state, extra, ...options });
+      const shown = carries(state) ? { ...extra, size: CELL_SIZE } : extra;
+      const answer = await this.mixing.ask(PATH, { state, extra: shown, ...options });
       const picture = await createImageBitmap(blobOf(answer.sheet));
       this.#state = state;
       this.#extra = extra;

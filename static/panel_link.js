@@ -38,7 +38,8 @@ export function initLink({ root, store, mixing, say }) {
       const { state } = store;
       const { value } = find("link-expiry");
       const extra = { expires_in: value === "" ? null : Number(value) };
-      const send = (keyed) => mixing.ask("/api/v1/recipes", { state, extra, ...keyed, ...options });
+      // A link holds no photograph, and so its picture shows no more than can be drawn again from it.
+      const send = (keyed) => mixing.ask("/api/v1/recipes", { state, extra, sharp: false, ...keyed, ...options });
       const answer = await keys.within(send);
       const name = words.name(state.parents.map((parent, index) => parent.name || LETTERS[index]));
       const entry = {

@@ -26,7 +26,7 @@ export class Notes {
     const notes = this.mixing.last?.notes ?? null;
     if (!this.#any) this.#show([]);
     else if (notes !== null) this.#show(notes);
-    else if (this.mixing.last !== null && !this.root.hidden) this.#ask();
+    else if (this.mixing.last !== null && !this.mixing.last.pending && !this.root.hidden) this.#ask();
   }
 
   async #ask() {
@@ -35,7 +35,7 @@ export class Notes {
     this.#asking = asking;
     try {
       const extra = { image_format: "image/webp" };
-      const { notes } = await this.mixing.ask("/api/v1/mix", { extra, signal: asking.signal });
+      const { notes } = await this.mixing.ask("/api/v1/mix", { extra, sharp: false, signal: asking.signal });
       this.#show(notes);
     } catch {
       if (this.#asking === asking && !asking.signal.aborted) this.#show([]); // the picture is there; that counts

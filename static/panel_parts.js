@@ -43,10 +43,10 @@ export const newId = (name) => `${name}-${(ids += 1)}`;
 
 // A slider in a row: its title, its value in words, a button that resets it, and what lies at its ends.
 //
-// origin: the value from which the track is filled. Returns { row, input, show(value, words, measured) }; `show` also
+// origin: the value from which the track is filled; usual: what a reset leads back to. Returns { row, input, show(value, words, measured) }; `show` also
 // tells whether there is anything to reset, and `measured` is told to whoever points at the words.
 export function dial({
-  id = newId("dial"), title, head = title, min, max, step, origin = min, ends = null, onInput, onReset = null,
+  id = newId("dial"), title, head = title, min, max, step, origin = min, usual = origin, ends = null, onInput, onReset = null,
 }) {
   const output = el("output", { class: "dial-value", for: id });
   const input = el("input", {
@@ -65,7 +65,7 @@ export function dial({
   const part = (value) => `${((value - min) / (max - min)) * 100}%`;
   // Hidden without leaving its place, so that nothing moves; one that has the focus stays as long as it has it.
   const offerReset = () => {
-    reset?.classList.toggle("unneeded", Number(input.value) === origin && reset !== document.activeElement);
+    reset?.classList.toggle("unneeded", Number(input.value) === usual && reset !== document.activeElement);
   };
   reset?.addEventListener("blur", () => queueMicrotask(offerReset));
   return {

@@ -4,6 +4,7 @@ import { FaceMap } from "./panel_face_map.js";
 import { decoded } from "./panel_masks.js";
 import { el, offer, Trouble, whenShown } from "./panel_parts.js";
 import { Shares } from "./panel_shares.js";
+import { initWhole } from "./panel_whole.js";
 import { LETTERS, withEdits, withWeights } from "./state.js";
 import { regions as words } from "./strings_panels.js";
 
@@ -81,6 +82,7 @@ export function init({ root, store, api, say }) {
     refresh();
     map.leaveAlone();
   };
+  initWhole({ root, store });
   const presets = initPresets({ find, store, say, letters });
   again.addEventListener("click", load);
   store.addEventListener("change", changed);

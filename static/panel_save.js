@@ -1,8 +1,10 @@
 // Save: the picture as a file or in the clipboard, the recipe, the lines that make it again, and a link.
 
 import { cliLine, curlLine, fileName, isShort, photosOf, pythonSnippet } from "./code_lines.js";
+import { carries, inRecipe, plainEdits } from "./carrying.js";
 import { copies, el, saveBlob, Trouble, Work } from "./panel_parts.js";
 import { initLink } from "./panel_link.js";
+import { initOnto } from "./panel_onto.js";
 import { sameFaces, weightsOf } from "./state.js";
 import { save as words } from "./strings_panels.js";
 
@@ -22,7 +24,7 @@ export function init({ root, store, mixing, api, say }) {
   for (const one of root.querySelectorAll("[data-format]")) {
     one.addEventListener("click", () => work.run(one, words.drawing, async (options) => {
       const { state } = store;
-      const blob = await mixing.ask("/api/v1/mix", { state, accept: `image/${one.dataset.format}`, ...options });
+      const blob = await mixing.ask("/api/v1/mix", { state, placed: true, accept: `image/${one.dataset.format}`, ...options });
       const file = nameFor(state, one.dataset.extension);
       saveBlob(blob, file);
       return words.saved(file);
@@ -35,7 +37,7 @@ export function init({ root, store, mixing, api, say }) {
       return;
     }
     work.run(currentTarget, words.copying, async (options) => {
-      const drawn = mixing.ask("/api/v1/mix", { accept: "image/png", ...options });
+      const drawn = mixing.ask("/api/v1/mix", { placed: true, accept: "image/png", ...options });
       drawn.catch(() => {}); // it is awaited below; until then nobody listens
       try {
         // The promise goes in as it is: Safari allows no waiting between the click and this call.
@@ -50,7 +52,9 @@ export function init({ root, store, mixing, api, say }) {
 
   const toFile = find("save-recipe");
   toFile.addEventListener("click", () => work.run(toFile, words.writing, async (options) => {
-    const { recipe: portable } = await mixing.ask("/api/v1/mix", { extra: { portable: true }, ...options });
+    // Detail, and a photograph that the face is put onto, would be missing where it is drawn again.
+    const placed = store.state.edits.placement?.onto === "plain";
+    const { recipe: portable } = await mixing.ask("/api/v1/mix", { extra: { portable: true }, sharp: false, placed, ...options });
     saveBlob(new Blob([`${JSON.stringify(portable, null, 2)}\n`], { type: "application/json" }), "recipe.json");
     return words.saved("recipe.json");
   }));
@@ -62,7 +66,7 @@ export function init({ root, store, mixing, api, say }) {
     const { recipe: last } = mixing;
     if (last === null || last.parents.length !== state.parents.length) return null;
     const parents = last.parents.map((parent, index) => ({ ...parent, weight: state.parents[index].weight }));
-    return { ...last, ...state.edits, parents };
+    return { ...last, ...plainEdits(state.edits), ...inRecipe(state), parents };
   }
 
   function writeLines() {
@@ -84,7 +88,7 @@ export function init({ root, store, mixing, api, say }) {
 
   function explained(given, portable) {
     if (given === null) return mixing.ready ? words.preparing : words.needFaces;
-    if (portable) return words.needsRecipe;
+    if (portable) return words.needsRecipe(carries(store.state));
     return given.photos.length > 0 ? words.withPhotos(given.photos.map(({ file }) => file)) : "";
   }
 
@@ -104,6 +108,7 @@ export function init({ root, store, mixing, api, say }) {
     writeLines();
   }
 
+  initOnto({ root, store });
   initLink({ root, store, mixing, say });
   store.addEventListener("change", ({ detail: { state, before } }) => {
     recipe = mixing.ready && sameFaces(state, before) && recipe !== null ? recipeOf(state) : null;

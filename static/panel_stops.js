@@ -1,11 +1,13 @@
 // The stops of an animation: states of the studio in an order, each with a small picture.
 
+import { movedTo } from "./carrying.js";
 import { button, el, icon } from "./panel_parts.js";
 import { NO_EDITS, weightsOf } from "./state.js";
 import { animate } from "./strings_panels.js";
 
 // What all frames of an animation have in common; the other edits belong to each stop.
-const COMMON = Object.keys(NO_EDITS).filter((name) => name !== "attributes");
+// Nothing is put onto anything.
+const COMMON = Object.keys(NO_EDITS).filter((name) => !["attributes", "placement"].includes(name));
 
 export class Stops extends EventTarget {
   #stops = []; // { state, thumb }
@@ -88,7 +90,7 @@ export class Stops extends EventTarget {
 export function united(states) {
   const parents = [...new Map(states.flatMap((state) => state.parents).map((parent) => [parent.key, parent])).values()];
   const weights = states.map((state) => spread(state, parents, weightsOf(state)));
-  const { regions, colour, ...edits } = states[0].edits;
+  const { regions, colour, ...edits } = keptAmong(parents, states[0]);
   return {
     weights,
     state: {
@@ -101,6 +103,11 @@ export function united(states) {
       },
     },
   };
+}
+
+// The edits of a state, with what is kept whole by its parent's place among `parents`.
+function keptAmong(parents, { parents: own, edits }) {
+  return movedTo((index) => parents.findIndex(({ key }) => key === own[index].key), { ...edits, placement: null });
 }
 
 // The lists of a state's regions, spread over all parents.
@@ -119,6 +126,7 @@ export function alike(states) {
   const { state: { parents } } = united(states);
   const text = (state) => JSON.stringify(COMMON.map((name) => {
     const value = state.edits[name];
+    if (name === "keep") return Object.entries(keptAmong(parents, state).keep).sort();
     if (name === "colour") return value && spread(state, parents, value);
     return name === "regions" ? named(state, parents, value).sort() : value;
   }));

@@ -69,7 +69,7 @@ export function init({ root, store, mixing, api, say }) {
   begin.addEventListener("click", () => work.run(begin, words.explaining, async (options) => {
     const { state } = store;
     const extra = { image_format: "image/webp" };
-    const answer = await mixing.ask("/api/v1/explain", { state, extra, ...options });
+    const answer = await mixing.ask("/api/v1/explain", { state, extra, sharp: false, ...options });
     const known = await attributesOf(api).then(({ attributes }) => attributes, () => []);
     if (store.state !== state) return words.changed;
     found = answer;

@@ -1,12 +1,13 @@
 // The large picture: the frame that belongs to the state, and a parent's face over it or beside it.
 //
 // While something is dragged nothing is cross-faded: what is drawn is always a face that the model made. A jump to
-// other faces fades briefly.
+// other faces fades briefly, and so does the photographs' detail when it comes.
 
 import { compare, text } from "./strings.js";
 import { LETTERS, weightsOf } from "./state.js";
 
 const FADE_MS = 180;
+const SHARPEN_MS = 150;
 const HOLD_MS = 120;
 
 export class Picture extends EventTarget {
@@ -15,6 +16,7 @@ export class Picture extends EventTarget {
   #held = null; // index of the parent that is shown instead of the mix
   #beside = null; // index of the parent that is shown beside it
   #thumbs = new Map();
+  #fading = null; // an Animation
 
   constructor(store) {
     super();
@@ -27,6 +29,7 @@ export class Picture extends EventTarget {
     this.before = find("before");
     this.compared = find("compared");
     this.tag = find("tag");
+    this.about = find("drawn-as");
     this.buttons = find("compare");
     this.toggle = find("split-toggle");
     this.range = find("split");
@@ -43,9 +46,10 @@ export class Picture extends EventTarget {
     return this.#image !== null;
   }
 
-  // Draws with the screen's next frame. `jump`: other faces than before, so that a soft change helps.
-  show(image, { jump = false } = {}) {
-    if (jump && image && this.#image && !this.reduced.matches) this.#fade();
+  // Draws with the screen's next frame. `jump`: other faces than before, so that a soft change helps; `sharpens`: the
+  // same with more or less detail.
+  show(image, { jump = false, sharpens = false } = {}) {
+    if ((jump || sharpens) && image && this.#image && !this.reduced.matches) this.#fade(sharpens ? SHARPEN_MS : FADE_MS);
     this.#image = image;
     if (!this.#scheduled) {
       this.#scheduled = requestAnimationFrame(() => {
@@ -67,6 +71,19 @@ export class Picture extends EventTarget {
     if (!this.filled || this.#held >= parents.length) this.hold(null);
     if (this.buttons.childElementCount !== letters.length) this.#makeButtons(letters);
     this.showShares(weightsOf(this.store.state));
+    this.#drawOver();
+  }
+
+  // Says what is drawn: with the photographs' detail, or the model's own picture.
+  say(sharp) {
+    this.about.textContent = sharp ? text.drawnSharp : text.drawnOwn;
+    this.#drawOver();
+  }
+
+  // Says nothing of detail that is not there yet, or not any more.
+  soften() {
+    if (this.about.textContent !== text.drawnSharp) return;
+    this.about.textContent = "";
     this.#drawOver();
   }
 
@@ -102,7 +119,7 @@ export class Picture extends EventTarget {
     small.width = small.height = size;
     const context = small.getContext("2d");
     context.imageSmoothingQuality = "high";
-    context.drawImage(this.canvas, 0, 0, size, size);
+    context.drawImage(this.#image ?? this.canvas, 0, 0, size, size);
     return small.toDataURL("image/webp", 0.85);
   }
 
@@ -121,11 +138,13 @@ export class Picture extends EventTarget {
     this.dispatchEvent(new Event("drawn"));
   }
 
-  #fade() {
+  #fade(duration) {
+    this.#fading?.cancel();
     this.before.getContext("2d").drawImage(this.canvas, 0, 0);
     this.before.hidden = false;
-    const fading = this.before.animate([{ opacity: 1 }, { opacity: 0 }], { duration: FADE_MS, easing: "ease-out" });
+    const fading = this.before.animate([{ opacity: 1 }, { opacity: 0 }], { duration, easing: "ease-out" });
     fading.onfinish = () => { this.before.hidden = true; };
+    this.#fading = fading;
   }
 
   #drawOver() {
@@ -133,6 +152,7 @@ export class Picture extends EventTarget {
     const splitting = this.#held === null && this.#beside !== null;
     this.compared.hidden = shown === null;
     this.tag.hidden = shown === null;
+    this.about.hidden = shown !== null || !this.filled || this.about.textContent === "";
     this.line.hidden = !splitting;
     this.range.parentElement.hidden = !splitting;
     this.root.classList.toggle("splitting", splitting);

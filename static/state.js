@@ -2,7 +2,9 @@
 //
 //   state = {
 //     parents: [{ key, kind, faceId, face, sample, latent, saved, name, thumb, weight, locked }],
-//     edits: { interpolation, vividness, attributes: {}, regions: {}, colour, variation, seed },
+//     edits: {
+//       interpolation, vividness, attributes: {}, regions: {}, colour, variation, seed, detail, keep: {}, placement,
+//     },
 //   }
 //
 // kind    "photo" (faceId, face: its number in the photo), "sample" (sample: its number), "latent" (latent:
@@ -11,16 +13,20 @@
 // thumb   an address for <img>
 // weight  0..1; the weights of all parents sum to 1
 // locked  its weight stays while others move
-// regions, colour and variation are as in the recipe: lists have one weight per parent, in the parents' order.
+// regions, colour and variation are as in the recipe: lists have one weight per parent, in the parents' order. So are
+// detail, keep and placement, which say what comes from the photographs (carrying.js).
 //
 // Everything below is a function from one state to the next. Which of them is shown, and the steps that led to it, are
 // in store.js.
+
+import { hasPhoto, movedTo } from "./carrying.js";
 
 export const LETTERS = "ABCDEFGH";
 export const MOST_PARENTS = LETTERS.length;
 
 export const NO_EDITS = deepFreeze({
   interpolation: "lerp", vividness: 0, attributes: {}, regions: {}, colour: null, variation: null, seed: 0,
+  detail: 1, keep: {}, placement: null,
 });
 export const EMPTY = deepFreeze({ parents: [], edits: NO_EDITS });
 
@@ -131,7 +137,8 @@ export function withParent(state, parent, at = state.parents.length) {
   const byKey = new Map(free.map(({ key }, index) => [key, rest[index]]));
   const parents = state.parents.map((other) => ({ ...other, weight: byKey.get(other.key) ?? other.weight }));
   parents.splice(at, 0, { ...parent, weight: share });
-  const edits = withColumns(state.edits, (list) => [...list.slice(0, at), 0, ...list.slice(at)]);
+  const columns = withColumns(state.edits, (list) => [...list.slice(0, at), 0, ...list.slice(at)]);
+  const edits = movedTo((index) => index + Number(index >= at), columns);
   return withWeights({ ...state, parents, edits }, parents.map(({ weight }) => weight));
 }
 
@@ -141,7 +148,8 @@ export function withoutParent(state, key) {
   if (at < 0) return state;
   let parents = state.parents.filter((parent) => parent.key !== key);
   if (parents.length < 3) parents = parents.map((parent) => ({ ...parent, locked: false }));
-  const edits = withColumns(state.edits, (list) => list.filter((_, index) => index !== at));
+  const columns = withColumns(state.edits, (list) => list.filter((_, index) => index !== at));
+  const edits = movedTo((index) => (index === at ? -1 : index - Number(index > at)), columns);
   const left = { ...state, parents, edits };
   if (parents.length === 0) return left;
   const fixed = sum(parents.filter(({ locked }) => locked).map(({ weight }) => weight));
@@ -155,12 +163,15 @@ export function withoutParent(state, key) {
 export function withReplaced(state, key, parent) {
   const parents = state.parents.map((old) =>
     (old.key === key ? { ...parent, weight: old.weight, locked: old.locked } : old));
-  return { ...state, parents };
+  // Nothing is kept of a face without a photograph, nor is anything put onto it.
+  const edits = movedTo((index) => (hasPhoto(parents[index]) ? index : -1), state.edits);
+  return { ...state, parents, edits };
 }
 
 // The parents in another order; `order` lists their present places.
 export function withOrder(state, order) {
-  const edits = withColumns(state.edits, (list) => order.map((index) => list[index]));
+  const columns = withColumns(state.edits, (list) => order.map((index) => list[index]));
+  const edits = movedTo((index) => order.indexOf(index), columns);
   return { ...state, parents: order.map((index) => state.parents[index]), edits };
 }
 

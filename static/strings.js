@@ -15,6 +15,9 @@ export const text = {
   lookingIn: (letter) => `Looking for faces in photo ${letter} ...`,
   sendingAgain: "Sending a photo again that the server no longer keeps ...",
   mixing: "Mixing ...",
+  sharpening: "Adding the photographs' detail ...",
+  drawnOwn: "The model's own picture",
+  drawnSharp: "With the photographs' detail",
   ready: (count) => ({
     1: "Ready: face A as you have changed it.", 2: "Ready: drag the slider. Hold A or B to see that face.",
   })[count] ?? "Ready: drag the handle. Hold a letter to see that face.",
@@ -182,6 +185,11 @@ export const problems = {
     title: "The answer cannot be read",
     detail: `The server answered with status ${status} and nothing this page understands.`,
     hint: "Try again; if it happens again, tell whoever runs this server.",
+  }),
+  gone: (file) => ({
+    title: "The photo cannot be read any more",
+    detail: `The file ${file} has been moved, changed or deleted.`,
+    hint: "Choose it again.",
   }),
   noRecipe: {
     title: "There is no such recipe",

@@ -43,6 +43,11 @@ export const adjust = {
     lerp: "Gives back some of the character that mixing evens out.",
     slerp: "On a round path nothing is evened out that vividness could give back.",
   },
+  detail: "Detail of the photographs",
+  detailText: (detail) => (detail > 0
+    ? "What the model cannot draw, as pores and single hairs, comes from the photographs when the picture rests."
+    : "The picture is the model's own; nothing of the photographs is in it but what the model has understood."),
+  needPhotos: "Without a photograph there is no detail to carry; the picture is the model's own.",
   path: { lerp: "Straight path", slerp: "Round path" },
   seed: "Seed",
   seeded: (seed) => `The seed is ${seed}.`,
@@ -75,6 +80,16 @@ export const regions = {
   button: (title, words) => (words ? `${title}: ${words}` : title),
   allStep: "Regions reset",
   allReset: "Every part of the face follows the whole again.",
+};
+
+export const whole = {
+  title: { hair: "Hair", glasses: "Glasses", background: "Background" },
+  automatic: "Automatic",
+  mixed: "Mixed",
+  step: (title, whose) => `${title}: ${whose}`,
+  about: "Automatic mixes hair and background, and leaves glasses to whoever alone wears them.",
+  needDetail: "Needs photographs, and some of their detail (see Adjust).",
+  needFaces: "Give two photographs first.",
 };
 
 export const explore = {
@@ -162,7 +177,8 @@ export const save = {
   withPhotos: (files) => (files.length > 1
     ? `Run it where these photos lie: ${files.join(", ")}. Without the files, tick the box.`
     : `Run it where this photo lies: ${files[0]}. Without the file, tick the box.`),
-  needsRecipe: "Save the recipe first: the command reads it as recipe.json.",
+  needsRecipe: (own) => `Save the recipe first: the command reads it as recipe.json.${
+    own ? " It draws the model's own picture, as a recipe holds nothing of the photographs." : ""}`,
   picture: "the picture",
   linking: "Saving the recipe ...",
   linked: "Saved. The link and the delete link are below.",
@@ -174,6 +190,18 @@ export const save = {
   deleteLabel: "Delete link, shown only now",
   notKept: "This browser keeps no list of what you saved: note both links now.",
   name: (letters) => `Mix of ${letters.join(", ")}`,
+};
+
+export const onto = {
+  name: {
+    crop: () => "The face alone",
+    photo: (letter) => `Photograph of ${letter}`,
+    blurred: (letter) => `Photograph of ${letter}, blurred`,
+    plain: () => "A plain colour",
+  },
+  step: (what) => `Put onto: ${what}`,
+  alone: "Downloads show the face as it is above.",
+  placed: "Downloads are put onto it; the picture above stays the face.",
 };
 
 export const why = {

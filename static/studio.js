@@ -121,12 +121,15 @@ function refresh() {
   showShares(weightsOf(state));
 }
 
-mixing.addEventListener("frame", ({ detail: { image, jump } }) => {
-  picture.show(image, { jump });
+mixing.addEventListener("frame", ({ detail: { image, jump, sharp, sharpens } }) => {
+  picture.show(image, { jump, sharpens });
+  if (!sharp) picture.soften();
   refresh();
 });
 let awaited = false; // whether the picture of other faces, or one after a failure, is waited for
-mixing.addEventListener("result", () => {
+mixing.addEventListener("result", ({ detail: { sharp, pending } }) => {
+  if (!pending) picture.say(sharp);
+  else picture.soften();
   store.setThumb(picture.thumb());
   refresh();
   if (awaited) sayReady();
@@ -167,7 +170,8 @@ async function save() {
   download.disabled = true;
   say(text.downloading);
   try {
-    const blob = await mixing.ask("/api/v1/mix", { state, accept: "image/png", onWait: (seconds) => say(text.busy(seconds)) });
+    const onWait = (seconds) => say(text.busy(seconds));
+    const blob = await mixing.ask("/api/v1/mix", { state, placed: true, accept: "image/png", onWait });
     const link = document.createElement("a");
     link.href = URL.createObjectURL(blob);
     link.download = file;

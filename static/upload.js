@@ -58,6 +58,16 @@ export class Photos {
     return id;
   }
 
+  // How a request names a parent by its photo itself; null where the file is not here any more.
+  async inside(parent) {
+    const photo = this.of(parent.key);
+    if (photo === null) return null;
+    const image = await base64Of(photo.file);
+    if (photo.placed === null) return { image, face: parent.face };
+    const points = Object.entries(photo.placed).map(([name, { x, y }]) => [name, [x, y].map((at) => Number(at.toFixed(2)))]);
+    return { image, placed: Object.fromEntries(points) };
+  }
+
   // Sends the photo of a parent again.
   async renew(parent, options) {
     const photo = this.of(parent.key);
@@ -103,4 +113,13 @@ export class Photos {
   #next() {
     while (this.#sending < AT_ONCE && this.#waiting.length > 0) this.#waiting.shift().go();
   }
+}
+
+function base64Of(file) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
+    reader.onerror = () => reject(new Problem(problems.gone(file.name)));
+    reader.readAsDataURL(file);
+  });
 }

@@ -1,4 +1,5 @@
-"""A mixer without a model: faces are coloured discs, mixing is a cross-fade. Deterministic and instant."""
+"""A mixer without a model: faces are coloured discs, mixing is a cross-fade. Deterministic and instant. Detail is the
+photographs' own faces, cross-faded at twice its side, and lies over the mix as opaque as was asked for."""
 
 from __future__ import annotations
 
@@ -11,7 +12,16 @@ from anyio import to_thread
 from made_directions import made_directions
 from PIL import Image
 
-from facemix.errors import FaceChoiceInvalid, FaceNotFound, FaceTooSmall, ImageEmpty, ImageUnsupported, LatentRefused
+from facemix.errors import (
+    FaceChoiceInvalid,
+    FaceNotFound,
+    FaceTooSmall,
+    ImageEmpty,
+    ImageUnsupported,
+    LatentRefused,
+    PhotographMissing,
+    RecipeInvalid,
+)
 from facemix.faces.types import Face, Quality
 from facemix.mixing.attributes import check
 from facemix.mixing.compose import compose
@@ -20,6 +30,7 @@ from facemix.mixing.recipe import (
     Edits,
     LatentParent,
     ModelIdentity,
+    OntoPlain,
     PhotoParent,
     Recipe,
     SampleParent,
@@ -45,6 +56,7 @@ from facemix.serving.types import (
 from facemix.vae.directions import AttributeDirections
 
 CROP = 32
+SHARP = 2  # times the crop's side, where no size is asked for
 
 
 def fake_directions(crop_size: int = CROP) -> AttributeDirections:
@@ -58,6 +70,10 @@ def fake_directions(crop_size: int = CROP) -> AttributeDirections:
 
 def latent_of(crop: np.ndarray) -> np.ndarray:
     return crop.astype(np.float32).ravel()
+
+
+def resized(picture: np.ndarray, width: int, height: int) -> np.ndarray:
+    return np.asarray(Image.fromarray(picture).resize((width, height)))
 
 
 def vivid(pixels: np.ndarray, vividness: float) -> np.ndarray:
@@ -83,6 +99,7 @@ class Fake:
         self.neighbours = neighbours
         self.hook = hook  # called at the start of every piece of work
         self.samples_drawn: list[tuple[int, int]] = []
+        self.cuts: dict[tuple, np.ndarray] = {}  # by photograph, hand-placed points and number of the face
 
     def find_faces(self, photo: PhotoInput) -> FoundPhoto:
         if self.hook is not None:
@@ -141,6 +158,60 @@ class Fake:
             refusal=refusal,
         )
 
+    def keep_cuts(self, photo: PhotoInput, found: FoundPhoto, indexes) -> None:
+        for index in indexes:
+            self.cuts[found.sha256, photo.placed, index] = self._cut(photo, found.faces[index].face.box)
+
+    def forget(self, sha256: str) -> None:
+        self.cuts = {key: cut for key, cut in self.cuts.items() if key[0] != sha256}
+
+    def _cut(self, photo: PhotoInput, box) -> np.ndarray:
+        with Image.open(BytesIO(photo.data)) as opened:
+            part = opened.convert("RGB").crop(tuple(int(side) for side in box))
+        return np.asarray(part.resize((SHARP * self.crop_size,) * 2))
+
+    def _detail(self, given, used: ParentFace, recipe) -> np.ndarray | None:
+        """What detail takes of a parent; None of one that never was a photograph."""
+        if isinstance(given, PhotoInput):
+            return self._cut(given, used.chosen.face.box)
+        if not isinstance(given, LatentInput) or not isinstance(recipe, PhotoParent):
+            return None
+        cut = self.cuts.get((recipe.sha256, recipe.placed, recipe.face))
+        if cut is None:
+            raise PhotographMissing("the photograph is not kept any more", hint="send it again", where=given.where)
+        return cut
+
+    def _sharp(self, frame: np.ndarray, cuts, weights, edits: Edits) -> np.ndarray:
+        """A frame at the side that is asked for, with the photographs over it."""
+        if not edits.enlarged:
+            return frame
+        side = edits.size or SHARP * self.crop_size
+        enlarged = resized(frame, side, side).astype(np.float64)
+        for cut, weight in zip(cuts, weights, strict=True):
+            if cut is not None:
+                enlarged += edits.detail * weight * (resized(cut, side, side) - enlarged)
+        return np.round(enlarged).astype(np.uint8)
+
+    def _placed(self, parents, made: FramesResult, edits: Edits) -> np.ndarray:
+        """The face in its photograph's middle, or in the middle of a colour, each side half of the ground's."""
+        face, onto = made.frames[0], edits.placement
+        if onto is None:
+            return face
+        height, width = 2 * face.shape[0], 2 * face.shape[1]
+        if isinstance(onto, OntoPlain):
+            ground = np.empty((height, width, 3), np.uint8)
+            ground[:] = tuple(bytes.fromhex(onto.colour[1:]))
+        else:
+            given = parents[onto.parent]
+            if not isinstance(given, PhotoInput):
+                if isinstance(given, LatentInput) and isinstance(given.parent, PhotoParent):
+                    raise PhotographMissing("the photograph is not here", hint="send it again", where=given.where)
+                raise RecipeInvalid("this parent has no photograph", hint="name another", where="placement.parent")
+            with Image.open(BytesIO(given.data)) as opened:
+                ground = np.array(opened.convert("RGB").resize((width, height)))
+        ground[height // 4 : height // 4 + face.shape[0], width // 4 : width // 4 + face.shape[1]] = face
+        return ground
+
     def _parent(self, given):
         """What was used of it, its latent (a crop as numbers) and its name in a recipe."""
         if isinstance(given, SampleInput):
@@ -166,13 +237,19 @@ class Fake:
     def frames(self, parents, specs) -> FramesResult:
         found = [self._parent(parent) for parent in parents]
         frames, recipes = [], []
+        carried = any(spec.edits.detail for spec in specs)
+        cuts = [
+            self._detail(given, used, recipe) if carried else None
+            for given, (used, _, recipe) in zip(parents, found, strict=True)
+        ]
         for spec in specs:
             weights = normalise_weights(spec.weights)
             spec.edits.check_parents(len(parents))
             if spec.edits.attributes:
                 check(spec.edits.attributes, self.attributes)
             shares = [weights, *spec.edits.regions.values(), *filter(None, [spec.edits.colour])]
-            frames.append(compose(np.stack([self._picture(found, one, spec.edits) for one in shares]), spec.edits))
+            composed = compose(np.stack([self._picture(found, one, spec.edits) for one in shares]), spec.edits)
+            frames.append(self._sharp(composed, cuts, weights, spec.edits))
             named = [
                 parent.model_copy(update={"weight": weight})
                 for (_, _, parent), weight in zip(found, weights, strict=True)
@@ -192,7 +269,11 @@ class Fake:
     def mix(self, parents, edits=Edits()) -> MixResult:  # noqa: B008 (it is frozen)
         made = Fake.frames(self, parents, [FrameSpec(tuple(given.weight for given in parents), edits)])
         notes = tuple(Note(f"{name}_moved", f"The {name} was moved.") for name in edits.attributes)
-        return MixResult(made.frames[0], made.recipes[0], made.parents, made.latents, notes, made.stage_ms)
+        image = self._placed(parents, made, edits)
+        face = None if edits.placement is None else made.frames[0]
+        return MixResult(
+            image, made.recipes[0], made.parents, made.latents, notes, made.stage_ms, margin=1.0, face=face
+        )
 
     def strip(self, first, second, *, steps=33, edits=Edits()) -> StripResult:  # noqa: B008
         weights = tuple(index / (steps - 1) for index in range(steps))
@@ -200,7 +281,7 @@ class Fake:
         return StripResult(made.frames, weights, made.recipes, made.parents)
 
     def latent(self, parents, edits=Edits()) -> LatentResult:  # noqa: B008
-        made = Fake.mix(self, parents, edits)
+        made = Fake.mix(self, parents, edits.as_decoded())
         return LatentResult(latent_of(made.image), made.recipe)
 
     def encode(self, crops):
@@ -246,6 +327,9 @@ class FakeMixer(Fake):
 
     async def find_faces(self, photo, *, deadline=None):
         return await self._away(lambda: Fake.find_faces(self, photo), deadline)
+
+    async def keep_cuts(self, photo, found, indexes, *, deadline=None):
+        await self._away(lambda: Fake.keep_cuts(self, photo, found, indexes), deadline)
 
     async def mix(self, parents, edits=Edits(), *, deadline=None):  # noqa: B008
         return await self._away(lambda: Fake.mix(self, parents, edits), deadline)

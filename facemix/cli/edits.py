@@ -63,6 +63,12 @@ def edits_of(
     except RequestInvalid as error:
         error.where = _OPTIONS.get((error.where or "").partition(".")[0], error.where)
         raise
+    if keep and not detail:
+        raise RequestInvalid(
+            "nothing of the photographs is in a mix without their detail",
+            hint="give --detail 1, or leave --keep out",
+            where="--keep",
+        )
     return edits
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -61,7 +62,7 @@ def mix(
     from facemix.cli.edits import check_ground, detail_or_usual, edits_of, placed_points
     from facemix.cli.engines import mixer_for_one, said
     from facemix.cli.marking import release_for_files
-    from facemix.imaging.encode import media_type_for_path
+    from facemix.imaging.encode import longest_side, media_type_for_path
     from facemix.web.release import named
 
     media_type = media_type_for_path(output)
@@ -106,7 +107,7 @@ def mix(
         first, second = parents
         strip = mixer.strip(first, second, steps=steps, edits=edits)
         described = named(strip.recipes)
-        pixels, used = _side_by_side(release.mark(strip.frames, described)), strip.parents
+        pixels, used = _side_by_side(release.mark(strip.frames, described), longest_side(media_type)), strip.parents
     else:
         result = mixer.mix(parents, edits)
         described = result.recipe.portable(result.latents) if portable else result.recipe
@@ -198,7 +199,16 @@ def _inputs(recipe: Recipe, found: dict[str, tuple[str, bytes]], latent_size: in
     ]
 
 
-def _side_by_side(frames: np.ndarray) -> np.ndarray:
+def _side_by_side(frames: np.ndarray, most: int) -> np.ndarray:
+    """One picture of (N, S, S, 3) frames, row by row in as few rows as a width of at most `most` pixels allows, and as
+    even ones; what is left of the last row is white."""
     import numpy as np
 
-    return np.ascontiguousarray(np.concatenate(list(frames), axis=1))
+    count, side = len(frames), frames.shape[1]
+    rows = math.ceil(count / max(1, most // side))
+    columns = math.ceil(count / rows)
+    sheet = np.full((rows * side, columns * side, 3), 255, np.uint8)
+    for index, frame in enumerate(frames):
+        top, left = index // columns * side, index % columns * side
+        sheet[top : top + side, left : left + side] = frame
+    return sheet

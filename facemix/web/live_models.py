@@ -138,6 +138,11 @@ class LiveModels:
         failure.status = 503  # type: ignore[misc]  # whatever it was, for a client it is an outage
         return failure
 
+    def forget(self, sha256: str) -> None:
+        """Drops what any of them has in memory of a photograph."""
+        for one in self.held:
+            one.mixer.forget(sha256)
+
     # --- what holds them open ------------------------------------------------------------------------------
 
     @asynccontextmanager

@@ -226,7 +226,8 @@ def _frames_of_form(wanted: MixInput) -> int:
 
 
 def _settle_choices(form: Form) -> None:
-    """What a person means by the form: a chosen photo outranks a sample that is still selected.
+    """What a person means by the form: a chosen photo outranks a sample that is still selected, and whoever gives one
+    wants the result as sharp as it is.
 
     Raises:
         RequestInvalid: a slot has neither.
@@ -238,6 +239,8 @@ def _settle_choices(form: Form) -> None:
             raise RequestInvalid(
                 "no face was chosen here", hint="choose a photo, or a sample face", where=f"face_{letter}"
             )
+    if form.files:
+        form.fields.setdefault("detail", "1")
 
 
 def _studio_error(request: Request, error: FacemixError, form: Form) -> Response:

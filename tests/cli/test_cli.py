@@ -324,14 +324,18 @@ def test_an_earlier_output_is_replaced_whole(run, tmp_path):
     assert opened(tmp_path / "o.png").shape == (SIDE, SIDE, 3)
 
 
-def test_a_strip_too_wide_for_its_format_is_refused(run, tmp_path, monkeypatch):
+def test_a_strip_too_wide_for_its_format_goes_on_in_the_next_row(run, tmp_path, monkeypatch):
     monkeypatch.setenv("FACEMIX_MAX_STEPS", "257")
     wide = tiny_checkpoint(tmp_path / "wide", config=TINY.model_copy(update={"crop_size": 64}))
     monkeypatch.setenv("FACEMIX_CHECKPOINT", str(wide))
     status, out, err = run("mix", "sample:1", "sample:2", "--steps", "257", "-o", tmp_path / "strip.webp")
-    assert (status, out) == (2, "")
-    assert "16448" in err
-    assert not (tmp_path / "strip.webp").exists()
+    assert (status, err) == (0, "")
+    assert "8256 x 128 pixels" in out
+    strip = opened(tmp_path / "strip.webp")
+    assert strip.shape == (2 * 64, 129 * 64, 3)
+    assert strip[64:, -48:].mean() > 250  # 257 frames leave one place of 258
+    assert run("mix", "sample:1", "sample:2", "--steps", "257", "-o", tmp_path / "strip.png")[0] == 0
+    assert opened(tmp_path / "strip.png").shape == (64, 257 * 64, 3)
 
 
 def test_a_name_with_a_line_break_stays_on_one_line(run, tmp_path):

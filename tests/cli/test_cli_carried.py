@@ -47,8 +47,9 @@ def test_other_commands_carry_detail_only_when_told(run, photos, tmp_path):
 
 def test_what_is_kept_is_named_by_letters_or_numbers(mixed):
     pair = ["sample:1", "sample:2"]
-    assert mixed(*pair, "--keep", "hair=b", "--keep", "glasses=0").keep == {"hair": 1, "glasses": 0}
-    assert mixed(*pair, "--keep", "background=mixed", "--size", "256").keep == {"background": "mixed"}
+    sharp = [*pair, "--detail", "1"]
+    assert mixed(*sharp, "--keep", "hair=b", "--keep", "glasses=0").keep == {"hair": 1, "glasses": 0}
+    assert mixed(*sharp, "--keep", "background=mixed", "--size", "256").keep == {"background": "mixed"}
     assert mixed(*pair, "--size", "256").size == 256
 
 
@@ -72,6 +73,8 @@ def test_a_face_is_put_onto_something(mixed, photos, text, placement):
         ("mix", ["--keep", "nose=a"], "--keep: 'nose=a' keeps nothing"),
         ("mix", ["--keep", "hair=c"], "--keep: it names parent 2, and there are 2"),
         ("mix", ["--keep", "hair=a", "--keep", "hair=b"], "--keep: hair is given twice"),
+        ("mix", ["--keep", "hair=a"], "--keep: nothing of the photographs is in a mix without their detail"),
+        ("grid", ["--keep", "hair=a"], "--keep: nothing of the photographs is in a mix without their detail"),
         ("mix", ["--onto", "the sea"], "--onto: 'the sea' is nothing that a face is put onto"),
         ("mix", ["--onto", "photo:c"], "--onto: it names parent 2, and there are 2"),
         ("mix", ["--onto", "photo:b"], "--onto: sample:2 is no photo"),

@@ -26,7 +26,7 @@ QUIET = (
 )
 # Chromium itself writes to the console that a request was refused, which is what some of these tests are about.
 REFUSED = re.compile(
-    r"Failed to load resource: .*\b((404|415|422)\b.* at http://[^/]+(/api/v1/.*|/|/#result)|503\b.*/readyz)$"
+    r"Failed to load resource: .*\b((404|409|415|422)\b.* at http://[^/]+(/api/v1/.*|/|/#result)|503\b.*/readyz)$"
 )
 
 
@@ -51,6 +51,11 @@ def says(page, beginning: str) -> None:
 def rested(page) -> None:
     """Waits until the last step of the session has its picture."""
     until(page, "document.querySelector('.history-row [aria-current]')?.classList.contains('unmixed') === false")
+
+
+def settled(page) -> None:
+    """Waits until nothing will change any more: a photograph's detail, where there is one, is in the picture."""
+    until(page, "!document.getElementById('drawn-as').hidden")
 
 
 def give(page, letter: str, path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 from io import BytesIO
 
 import numpy as np
-from browsing import mix_samples, rested
+from browsing import mix_samples, rested, until
 from PIL import Image
 
 
@@ -27,6 +27,13 @@ def studio(visit, *samples: int, panel: str, **options):
 def asks(page, path: str = "mix"):
     """The next POST request to an endpoint, once the block is left."""
     return page.expect_request(lambda request: request.url.endswith(f"/api/v1/{path}") and request.method == "POST")
+
+
+def own_picture(page) -> None:
+    """Leaves the photographs' detail out: every picture is the model's own then."""
+    show(page, "adjust")
+    page.fill("#detail-slider", "0")
+    until(page, "document.getElementById('drawn-as').textContent === \"The model's own picture\"")
 
 
 def body_of(request) -> dict:

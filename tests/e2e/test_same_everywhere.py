@@ -4,6 +4,7 @@ with label and mark, and with the same said in the credentials, where both work 
 What the page does goes through the endpoint; `test_panels_out.py` compares its own lines with what it saved.
 """
 
+import base64
 import json
 import sys
 import time
@@ -114,6 +115,24 @@ def test_a_mix_with_every_edit(client, run, photos, tmp_path, folder):
     assert told(folder, written).recipe_hash == recipe.hash
     assert marked_by(folder, written, recipe)
     assert marked_by(folder, picture.content, recipe)
+
+
+@pytest.mark.parametrize("onto", [None, "photo:b", "plain:#204060"])
+def test_a_mix_with_the_photographs_detail(client, run, photos, tmp_path, folder, onto):
+    """The endpoint knows the faces by their ids, but for the photograph that the face is put onto."""
+    words = [] if onto is None else ["--onto", onto]
+    run("mix", photos / "a.png", photos / "b.jpg", "--keep", "hair=b", "--size", "256", *words, *EDITS,
+        "-o", tmp_path / "mix.png", "--recipe", tmp_path / "mix.json")  # fmt: skip
+    recipe = Recipe.from_json((tmp_path / "mix.json").read_text())
+    parents = [{"face_id": one} for one in face_ids(client, photos)]
+    placement = None if recipe.placement is None else recipe.placement.model_dump()
+    if onto == "photo:b":
+        parents[1] = {"image": base64.b64encode((photos / "b.jpg").read_bytes()).decode()}
+    body = {"parents": parents, **BODY, "detail": 1, "keep": {"hair": 1}, "size": 256, "placement": placement}
+    assert client.post("/api/v1/mix", json=body).json()["recipe"] == json.loads(recipe.to_json())
+    picture = client.post("/api/v1/mix", json=body, headers={"Accept": "image/png"})
+    same(opened((tmp_path / "mix.png").read_bytes()), opened(picture.content))
+    assert told(folder, picture.content).recipe_hash == recipe.hash
 
 
 @pytest.mark.parametrize("portable", [False, True])

@@ -14,6 +14,7 @@ from browsing import (
     mixed,
     rested,
     says,
+    settled,
     shares,
     until,
     weight,
@@ -80,7 +81,7 @@ def test_steps_are_undone_and_done_again(visit):
 def test_the_strip_of_the_session_leads_back(visit, photos):
     page = visit()
     mix_two(page, photos)
-    rested(page)
+    settled(page)
     first = drawn(page)
     page.click("[data-sample='3']")
     mixed(page)
@@ -89,7 +90,7 @@ def test_the_strip_of_the_session_leads_back(visit, photos):
     assert entries(page) == ["Face A added", "Face B added", "Face C added", "Random shares"]
     page.click(".history-row li:nth-child(2) button")
     assert shares(page) == [50, 50]
-    rested(page)
+    settled(page)
     assert alike(drawn(page), first)
     assert page.get_attribute(".history-row li:nth-child(2) button", "aria-current") == "step"
     page.click(".history-row li:last-child button")
@@ -102,7 +103,7 @@ def test_the_strip_of_the_session_leads_back(visit, photos):
 def test_a_photo_that_was_removed_comes_back_with_undo(visit, photos):
     page = visit()
     mix_two(page, photos)
-    rested(page)
+    settled(page)
     before = drawn(page)
     page.click(".parent-a .menu-open")
     page.click("#menu-a .remove")
@@ -110,7 +111,7 @@ def test_a_photo_that_was_removed_comes_back_with_undo(visit, photos):
     assert page.is_visible("#empty")
     assert page.evaluate("document.activeElement.id") == "file-a"
     page.keyboard.press("Control+z")
-    rested(page)
+    settled(page)
     assert filled_letters(page) == "ab"
     assert alike(drawn(page), before)
 

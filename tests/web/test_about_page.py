@@ -40,6 +40,12 @@ def test_what_is_cached_is_said_with_its_time():
     assert "photos seen lately In this server's memory for 5 minutes" in about(cache_seconds=300)
 
 
+def test_who_is_given_what_is_cached_is_said():
+    page = about(cache_seconds=300)
+    assert "for 5 minutes and nowhere else" in page
+    assert "or has the id of the face in it" in page
+
+
 @pytest.mark.parametrize(
     ("days", "words"), [(1, "at most 1 day ."), (90, "at most 90 days ."), (0, "or until you delete it .")]
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from anyio import sleep
 from fake_mixer import FakeMixer, latent_of
-from web_client import CAT, CROWD, OTHER, PHOTO, files, opened, running
+from web_client import CAT, CROWD, OTHER, PHOTO, files, opened, problem, running
 
 from facemix.mixing.latents import pack_latent
 from facemix.storage.database import Database
@@ -54,6 +54,47 @@ def test_a_face_is_mixed_by_its_id_as_by_its_photo(client):
     assert by_id.json()["recipe"] == by_photo.json()["recipe"]
     assert [face["source"] for face in by_id.json()["faces"]] == ["photo", "photo"]
     assert by_id.json()["faces"][0]["box"] is None  # the photo is not there to say
+
+
+def test_a_face_is_mixed_with_its_detail_by_its_id_as_by_its_photo(client):
+    first, second = face_id(client), face_id(client, OTHER)
+    by_id = mixed(client, {"face_id": first, "weight": 0.3}, {"face_id": second, "weight": 0.7}, detail=1)
+    photos = [base64.b64encode(photo).decode() for photo in (PHOTO, OTHER)]
+    by_photo = mixed(client, {"image": photos[0], "weight": 0.3}, {"image": photos[1], "weight": 0.7}, detail=1)
+    np.testing.assert_array_equal(pixels(by_id), pixels(by_photo))
+    plain = mixed(client, {"face_id": first, "weight": 0.3}, {"face_id": second, "weight": 0.7})
+    assert pixels(by_id).shape != pixels(plain).shape
+
+
+def test_every_face_of_a_crowd_has_its_detail(client):
+    usable = [face["id"] for face in upload(client, CROWD)["faces"] if face["id"] is not None]
+    assert len(usable) == 2
+    drawn = [pixels(mixed(client, {"face_id": one}, detail=1)) for one in usable]
+    assert drawn[0].shape == drawn[1].shape
+    assert not np.array_equal(*drawn)
+
+
+def test_detail_that_is_not_in_memory_any_more_asks_for_the_photograph_again():
+    mixer = FakeMixer()
+    with running(lambda: mixer) as client:
+        identity = face_id(client)
+        mixer.cuts.clear()  # as after some minutes
+        problem(mixed(client, {"face_id": identity}, detail=1), 409, "photograph_missing", "parents.0")
+        assert mixed(client, {"face_id": identity}).status_code == 200  # the latent is still there
+        upload(client)
+        assert mixed(client, {"face_id": identity}, detail=1).status_code == 200
+
+
+def test_deleting_a_face_forgets_its_photograph_and_no_other():
+    mixer = FakeMixer()
+    with running(lambda: mixer) as client:
+        mine, other = face_id(client), face_id(client, OTHER)
+        assert len(mixer.cuts) == 2
+        assert client.request("DELETE", f"/api/v1/faces/{mine}").status_code == 204
+        assert len(mixer.cuts) == 1
+        assert mixed(client, {"face_id": other}, detail=1).status_code == 200
+        assert client.request("DELETE", f"/api/v1/faces/{mine}").status_code == 404
+        assert len(mixer.cuts) == 1
 
 
 def test_every_usable_face_of_a_photo_gets_an_id_and_the_refused_none(client):

@@ -326,6 +326,17 @@ def test_an_illness_of_any_live_model_turns_the_health_red():
         problem(client.get("/healthz"), 503, "engine_failed")
 
 
+def test_a_deleted_face_is_forgotten_by_every_model():
+    fleet = FakeFleet(("old", "a", "default"), ("other", "c", "live"))
+    with running(fleet=fleet) as client:
+        all_loaded(client, fleet, 2)
+        for name in ("old", "other"):
+            answer = client.post("/api/v1/faces", files=files(image=PHOTO), headers={"X-Facemix-Use-Model": name})
+        assert all(fleet.made[key][0].cuts for key in "ac")
+        assert client.request("DELETE", f"/api/v1/faces/{answer.json()['faces'][0]['id']}").status_code == 204
+        assert not any(fleet.made[key][0].cuts for key in "ac")
+
+
 def test_at_the_end_every_model_is_closed():
     fleet = FakeFleet(("old", "a", "default"), ("other", "c", "live"), ("new", "b", "standby"))
     with running(fleet=fleet) as client:

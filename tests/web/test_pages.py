@@ -165,7 +165,7 @@ def test_the_form_without_scripts_gives_the_mix(client):
     api = client.post(
         "/api/v1/mix",
         files=files(face_a=PHOTO, face_b=DARK),
-        data={"weight": "0.3"},
+        data={"weight": "0.3", "detail": "1"},
         headers={"Accept": "image/png"},
     )
     assert np.array_equal(shown, opened(api.content))
@@ -184,11 +184,23 @@ def test_the_form_takes_vividness(client):
     api = client.post(
         "/api/v1/mix",
         files=files(face_a=PHOTO, face_b=DARK),
-        data={"vividness": "0.5"},
+        data={"vividness": "0.5", "detail": "0.5"},
         headers={"Accept": "image/png"},
     )
-    assert np.array_equal(mixed(vividness="0.5"), opened(api.content))
-    assert not np.array_equal(mixed(vividness="0.5"), mixed())
+    assert np.array_equal(mixed(vividness="0.5", detail="0.5"), opened(api.content))
+    assert not np.array_equal(mixed(vividness="0.5", detail="0.5"), mixed(detail="0.5"))
+
+
+def test_the_form_gives_the_photos_detail_and_samples_none(client):
+    (result,) = submit(client, face_a=PHOTO, face_b=DARK).find(class_="plain-result")
+    api = client.post(
+        "/api/v1/mix", files=files(face_a=PHOTO, face_b=DARK), data={"detail": "1"}, headers={"Accept": "image/png"}
+    )
+    shown = opened(base64.b64decode(result["src"].removeprefix("data:image/png;base64,")))
+    assert np.array_equal(shown, opened(api.content))
+    assert (result["width"], result["height"]) == (str(shown.shape[1]), str(shown.shape[0]))
+    (drawn,) = submit(client, data={"sample_a": "1", "sample_b": "2"}).find(class_="plain-result")
+    assert int(drawn["width"]) < shown.shape[1]
 
 
 def test_the_form_tells_what_was_found():

@@ -1,0 +1,45 @@
+// Whose hair, glasses and background the result has: what nobody wants to see half of.
+
+import { carries, hasPhoto, TRAITS } from "./carrying.js";
+import { el } from "./panel_parts.js";
+import { LETTERS, withEdits } from "./state.js";
+import { whole as words } from "./strings_panels.js";
+
+const AUTOMATIC = "";
+
+export function initWhole({ root, store }) {
+  const lists = TRAITS.map((trait) => ({ trait, list: root.querySelector(`#keep-${trait}`) }));
+
+  function choose(trait, value) {
+    store.update((state) => {
+      const { [trait]: _, ...others } = state.edits.keep;
+      if (value === AUTOMATIC) return withEdits(state, { keep: others });
+      return withEdits(state, { keep: { ...others, [trait]: value === "mixed" ? value : Number(value) } });
+    }, { label: words.step(words.title[trait], nameOf(value)) });
+  }
+
+  for (const { trait, list } of lists) list.addEventListener("change", () => choose(trait, list.value));
+
+  function refresh() {
+    const { parents, edits: { keep } } = store.state;
+    const places = parents.flatMap((parent, index) => (hasPhoto(parent) ? [String(index)] : []));
+    const values = [AUTOMATIC, ...places, "mixed"];
+    for (const { trait, list } of lists) {
+      if ([...list.options].map(({ value }) => value).join() !== values.join()) {
+        list.replaceChildren(...values.map((value) => el("option", { value, text: nameOf(value) })));
+      }
+      list.value = String(keep[trait] ?? AUTOMATIC);
+    }
+    const usable = parents.length > 1 && carries(store.state);
+    root.querySelector("#whole").disabled = !usable;
+    root.querySelector("#whole-text").textContent = usable ? words.about : parents.length > 1 ? words.needDetail : words.needFaces;
+  }
+
+  store.addEventListener("change", refresh);
+  refresh();
+}
+
+function nameOf(value) {
+  if (value === AUTOMATIC) return words.automatic;
+  return value === "mixed" ? words.mixed : LETTERS[value];
+}
