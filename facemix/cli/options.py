@@ -73,7 +73,7 @@ Keep = Annotated[
 ]
 Size = Annotated[
     int | None,
-    typer.Option("--size", min=64, max=1024, help="Side of a face in pixels; without it as the photographs allow."),
+    typer.Option("--size", min=96, max=1024, help="Side of a face in pixels; without it as the photographs allow."),
 ]
 Onto = Annotated[
     str | None,

@@ -132,6 +132,13 @@ class Alignment:
         return min(longest, longest * self.scale * detail)
 
 
+def mean_landmarks(size: int) -> np.ndarray:
+    """About where the landmarks of an aligned face lie in a crop of `size` pixels: (5, 2) float64, ordered as
+    `LANDMARK_NAMES`."""
+    left, right, left_mouth, right_mouth = TEMPLATE
+    return size * np.stack([left, right, TEMPLATE.mean(0), left_mouth, right_mouth])
+
+
 def native_side(landmarks: np.ndarray) -> float:
     """The side in pixels at which the crop of a face has those of its photograph: larger, it is only enlarged.
 

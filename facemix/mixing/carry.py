@@ -89,9 +89,11 @@ class Carry:
         ]
         self._structures = [structure(one) for one in self._small]
         self._do = do = Pixels()
-        fine = [one - do.enlarged(small, self.side) for one, small in zip(self._whole, self._small, strict=True)]
-        self._strength = [do.strength(one) for one in fine]
-        self._lines = [do.strength(do.finest(one)) for one in fine]
+        self._strength, self._lines = [], []
+        for one, small in zip(self._whole, self._small, strict=True):  # one after the other: they are large
+            fine = one - do.enlarged(small, self.side)
+            self._strength.append(do.strength(fine))
+            self._lines.append(do.strength(do.finest(fine)))
         self._strengths = np.array([one.mean() for one in self._strength], np.float32)
 
     @property

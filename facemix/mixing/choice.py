@@ -28,7 +28,7 @@ from facemix.mixing.warp import FIELD, take
 # pattern that gives each parent places of its own.
 _BY_WEIGHT, _BY_AGREEMENT, _BY_PATTERN = 3.0, 4.0, 2.4
 _BY_STRENGTH = 0.7  # power of a photograph's fine detail by which it gets places: a blurred one has little to give
-_FITS = (0.1, 0.4)  # between which confidence rises from 0 to 1
+_FITS = (0.0, 0.3)  # between which confidence rises from 0 to 1
 _ALONE = (0.8, 1.0)  # weights between which it rises to 1, whatever agrees
 _CHANGED = 16.0  # grey levels by which an edit changes the picture, from which detail fits it no more
 _SURROUND = 5.0  # cells of the field: what is wider is no structure

@@ -42,7 +42,7 @@ _HINT = "docs/recipe.md describes every field of a recipe"
 # In standard deviations of the data set. Beyond three hardly any photograph was seen, and the decoder invents.
 MOST_MOVED = 3.0
 MOST_PARENTS = 32
-LEAST_SIDE, MOST_SIDE = 64, 1024  # of a result, pixels
+LEAST_SIDE, MOST_SIDE = 96, 1024  # of a result, pixels; one that is smaller could not be labelled
 USUAL_SIDE = 512  # of one with detail or a placement for which no size was asked, where the photographs allow it
 MOST_VIVID = 0.5  # more than half, and the mix exaggerates, as slerp does
 GROUNDS = ("photo", "blurred", "plain")  # what a face can be put onto
@@ -315,7 +315,8 @@ class Edits(BaseModel):
         return self.detail > 0 or self.size is not None or self.placement is not None
 
     def as_decoded(self) -> Self:
-        """The same without what is done to the model's picture afterwards: no detail, size or placement."""
+        """The same without what is done to the model's picture afterwards: no detail, nothing kept whole, no size or
+        placement."""
         return self.model_copy(update={"detail": 0.0, "keep": {}, "size": None, "placement": None})
 
     def check_parents(self, count: int) -> None:
@@ -383,7 +384,8 @@ class Recipe(Edits):
             LatentParent.from_latent(z, weight=parent.weight) if isinstance(parent, PhotoParent) else parent
             for parent, z in zip(self.parents, latents, strict=True)
         )
-        return self.model_copy(update={"parents": parents})
+        placement = self.placement if isinstance(self.placement, OntoPlain) else None  # else it needs a photograph
+        return self.model_copy(update={"parents": parents, "placement": placement})
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces; equal recipes give equal text."""

@@ -86,7 +86,7 @@ def _middles() -> np.ndarray:
     return np.stack(np.meshgrid(middles, middles), axis=-1)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def _places(side: int) -> np.ndarray:
     """Of each pixel, (side, side, 2) float32, x before y."""
     return np.stack(np.meshgrid(*[np.arange(side, dtype=np.float32)] * 2), axis=-1)

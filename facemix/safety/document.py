@@ -40,6 +40,7 @@ ROOM = 0.02  # least room above the head, of the picture's height
 FRONTAL = 0.35  # most yaw, 0 to 1
 UPRIGHT = 10.0  # most roll, degrees
 NEUTRAL = 1.05  # most width of the mouth, in distances of the eyes
+_HEADS, _ACROSS = (0.85, 0.7, 0.5), 0.8  # of a portrait's height: the head, and its width
 _BAND = 0.06  # of a side: how wide the strips are in which a background is first looked for
 _SIDE, _BORDER, _SURE = 192, 32, 0.3  # how a face is looked for
 
@@ -140,6 +141,39 @@ def refuse_document(frames: np.ndarray, detector: FaceDetector) -> None:
                 plain=round(found.plain, 3),
                 room=round(found.room, 3),
             )
+
+
+def refuse_document_within(picture: np.ndarray, landmarks: np.ndarray, detector: FaceDetector) -> None:
+    """Refuses a larger picture out of which a document's portrait could be cut: `refuse_document` of it all, and of
+    portraits' frames about the head, as tight and as wide as documents have them.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB.
+        landmarks: (5, 2), about where its face has them, in its pixels.
+
+    Raises:
+        DocumentStyle: one could.
+    """
+    for left, top, right, bottom in [(0, 0, picture.shape[1], picture.shape[0]), *_portraits(picture, landmarks)]:
+        refuse_document(picture[None, top:bottom, left:right], detector)
+
+
+def _portraits(picture: np.ndarray, landmarks: np.ndarray) -> list[tuple[int, int, int, int]]:
+    """Frames about a head, as far as they lie in the picture: left, top, right, bottom in pixels."""
+    height, width = picture.shape[:2]
+    points = np.asarray(landmarks, np.float64)
+    eyes, mouth = points[:2].mean(0), points[3:].mean(0)
+    unit = max(float(np.linalg.norm(points[1] - points[0])), float(np.linalg.norm(mouth - eyes)) / _EYES_TO_MOUTH)
+    crown, head = eyes[1] - _EYES_TO_CROWN * unit, (_EYES_TO_CROWN + _EYES_TO_CHIN) * unit
+    found = []
+    for share in _HEADS:
+        high = head / share
+        wide, top = _ACROSS * high, crown - (high - head) / 3
+        box = (eyes[0] - wide / 2, top, eyes[0] + wide / 2, top + high)
+        left, top, right, bottom = (round(float(one)) for one in np.clip(box, 0, [width, height, width, height]))
+        if min(right - left, bottom - top) > 2:
+            found.append((left, top, right, bottom))
+    return found
 
 
 def maybe_document(frames: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ V = TypeVar("V")
 class _Flight(Generic[V]):
     task: asyncio.Task[V]
     waiting: int = 0
+    unwanted: bool = False  # what comes of it is given to those who wait, and not kept
 
 
 class Cache(Generic[V]):
@@ -48,14 +49,21 @@ class Cache(Generic[V]):
         self._kept.expire()
         return int(self._kept.currsize)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether anything is kept at all."""
+        return self._kept is not None
+
     def peek(self, key: Hashable) -> V | None:
         """What is kept under a key, or None; nothing is made."""
         return None if self._kept is None else self._kept.get(key)
 
     def drop(self, unwanted: Callable[[Hashable], bool]) -> None:
-        """Forgets what is kept under unwanted keys."""
+        """Forgets what is kept under unwanted keys, and keeps nothing of what is being worked out for them now."""
         for key in [] if self._kept is None else [key for key in self._kept if unwanted(key)]:
             self._kept.pop(key, None)
+        for key, flight in self._flights.items():
+            flight.unwanted = flight.unwanted or unwanted(key)
 
     async def get(self, key: Hashable, make: Callable[[], Awaitable[V]]) -> V:
         """The value of `key`, from memory, from the work of another caller, or made now."""
@@ -83,7 +91,9 @@ class Cache(Generic[V]):
 
     async def _make(self, key: Hashable, make: Callable[[], Awaitable[V]]) -> V:
         value = await make()
-        if self._kept is not None and self._size(value) <= self._kept.maxsize:
+        flight = self._flights.get(key)
+        wanted = flight is None or not flight.unwanted
+        if wanted and self._kept is not None and self._size(value) <= self._kept.maxsize:
             self._kept[key] = value
             # The library forgets only when it is used; on an idle server, faces would stay.
             asyncio.get_running_loop().call_later(self._kept.ttl + 0.1, self._kept.expire)

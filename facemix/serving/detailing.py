@@ -10,13 +10,14 @@ from functools import partial
 import numpy as np
 
 from facemix.errors import PhotographMissing, RecipeInvalid
-from facemix.faces.align import Alignment, native_side
+from facemix.faces.align import Alignment, mean_landmarks, native_side
 from facemix.faces.glasses import wears_glasses
 from facemix.faces.paste import onto_blurred, onto_photo, onto_plain
 from facemix.imaging.enlarge import resized
 from facemix.mixing.carry import Carry
 from facemix.mixing.carry_torch import TorchCarry
 from facemix.mixing.recipe import (
+    LEAST_SIDE,
     MOST_SIDE,
     USUAL_SIDE,
     Edits,
@@ -101,7 +102,9 @@ class Detailing:
         self._carries.drop(lambda key: any(of is not None and of[0] == sha256 for _, of in key[1:]))
 
     async def keep(self, photo: PhotoInput, found: FoundPhoto, index: int, *, deadline: float | None = None) -> None:
-        """Cuts a face at the usual side, for mixes that know it by an id alone."""
+        """Cuts a face at the usual side, for mixes that know it by an id alone; where nothing is kept, does nothing."""
+        if not self._cuts.keeps:
+            return
         await self._cut(photo, found, index, USUAL_SIDE, deadline)
 
     async def carry(
@@ -164,6 +167,8 @@ class Detailing:
                 own.append(round(native_side(used.chosen.face.landmarks)))
             elif (cut := self._kept(parent, MOST_SIDE)) is not None:
                 own.append(len(cut.pixels))
+            elif _of_photo(parent) is not None:
+                own.append(USUAL_SIDE)  # it is not known any more; its cut would have had no more
         return max(self._crop, min(MOST_SIDE, max(own, default=MOST_SIDE)))
 
     def enlarged(self, picture: np.ndarray, edits: Edits, most: int) -> np.ndarray:
@@ -208,8 +213,8 @@ class Detailing:
         beside: Callable[[Callable[[], np.ndarray]], Awaitable[np.ndarray]],
         *,
         deadline: float | None = None,
-    ) -> np.ndarray:
-        """The face where the edits put it: (H, W, 3) uint8.
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The face where the edits put it, (H, W, 3) uint8, and about where its landmarks are there, (5, 2).
 
         Args:
             face: (S, S, 3) uint8, the mix.
@@ -220,10 +225,9 @@ class Detailing:
             RecipeInvalid: it has none, or its face is too small in it.
         """
         placement = edits.placement
-        if placement is None:
-            return face
+        assert placement is not None
         if isinstance(placement, OntoPlain):
-            return await beside(lambda: onto_plain(face, placement.colour))
+            return await beside(lambda: onto_plain(face, placement.colour)), mean_landmarks(len(face))
         parent, used = parents[placement.parent], faces[placement.parent]
         if not isinstance(parent, PhotoInput) or used.photo is None or used.chosen is None:
             raise _no_photograph(parent, where="placement.parent")
@@ -232,11 +236,17 @@ class Detailing:
         # So large that the face in it has as many pixels as the mix, where the photograph has them.
         wanted = min(longer, MOST_WHOLE, max(256, round(longer * len(face) / round(native_side(points)))))
         whole = await self._lookers.whole(parent.data, wanted, deadline=deadline)
+        if min(whole.shape[:2]) < LEAST_SIDE:
+            raise RecipeInvalid(
+                f"the photograph is {whole.shape[1]} x {whole.shape[0]} pixels at this size",
+                hint=f"choose one whose shorter side has {LEAST_SIDE} pixels, so that the result can be labelled",
+                where="placement",
+            )
         scale = np.array([whole.shape[1] / photo.width, whole.shape[0] / photo.height])
         alignment = Alignment.from_landmarks(points * scale, len(face))
         put = onto_blurred if isinstance(placement, OntoBlurred) else onto_photo
         try:
-            return await beside(lambda: put(whole, alignment, face))
+            return await beside(lambda: put(whole, alignment, face)), points * scale
         except ValueError as error:
             raise RecipeInvalid(
                 f"the face cannot be put into this photograph: {error}",

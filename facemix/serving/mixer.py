@@ -11,7 +11,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import numpy as np
@@ -121,6 +121,7 @@ class Mixer:
         self._observer = observer or Observer()
         self._writer = Pool("write", 1)
         self._composer = Pool("compose", 1)  # apart: files that are done do not wait for a grid to be put together
+        self._carrier = Pool("carry", 1)  # and checks of small pictures do not wait for the detail of large ones
         self._photos: Cache[FoundPhoto] = Cache(
             "photos", max_bytes=cache_bytes, seconds=cache_seconds, size=_bytes_of, observer=self._observer
         )
@@ -277,33 +278,35 @@ class Mixer:
                     latents,
                     specs,
                     lambda z: self._decode(z, deadline, bill),
-                    lambda work: self._beside(True, work),
+                    lambda work: self._carrier.run(work, deadline=deadline),
                     deadline=deadline,
                 )
-        if carry is None:
-            most = detailing.most(parents, faces, specs)
-            return await self._beside(
-                True,
-                lambda: np.stack(
-                    [detailing.enlarged(one, spec.edits, most) for one, spec in zip(composed, specs, strict=True)]
-                ),
-            )
+        most = 0 if carry is not None else detailing.most(parents, faces, specs)
+        ends = np.cumsum([spec.edits.pictures for spec in specs]).tolist()
 
-        def carried() -> np.ndarray:
-            frames, at = [], 0
-            for picture, spec in zip(composed, specs, strict=True):
-                own = decoded[at : at + spec.edits.pictures]
-                at += spec.edits.pictures
-                frames.append(detailing.frame(carry, own, picture, spec))
-            return np.stack(frames)
+        def made(place: int) -> np.ndarray:
+            spec = specs[place]
+            if carry is None:
+                return detailing.enlarged(composed[place], spec.edits, most)
+            own = decoded[ends[place] - spec.edits.pictures : ends[place]]
+            return detailing.frame(carry, own, composed[place], spec)
 
-        with bill.stage("carry"):
-            frames = await self._beside(True, carried)
+        with nullcontext() if carry is None else bill.stage("carry"):
+            # One by one: whoever leaves takes back what has not begun, and others' come between.
+            first = await self._carrier.run(made, 0, deadline=deadline)
+            frames = np.empty((len(specs), *first.shape), np.uint8)
+            frames[0] = first
+            for place in range(1, len(specs)):
+                frame = await self._carrier.run(made, place, deadline=deadline)
+                if frame.shape != first.shape:
+                    raise ValueError("frames of the same parents have one size")
+                frames[place] = frame
         gate = self.results
-        if gate is not None:
+        if carry is not None and gate is not None:
             # A face is carried only into what the model drew as one; around it may now be a document's plain wall.
             with bill.stage("check"):
-                await self._composer.run(lambda: [gate.refuse_document(one) for one in frames])
+                for frame in frames:
+                    await self._carrier.run(gate.refuse_document, frame, deadline=deadline)
         return frames
 
     async def _placed(
@@ -319,13 +322,18 @@ class Mixer:
         if edits.placement is None:
             return face
         with bill.stage("place"):
-            image = await self.detailing.placed(
-                face, edits, parents, made.parents, lambda work: self._beside(True, work), deadline=deadline
+            image, landmarks = await self.detailing.placed(
+                face,
+                edits,
+                parents,
+                made.parents,
+                lambda work: self._carrier.run(work, deadline=deadline),
+                deadline=deadline,
             )
         gate = self.results
         if gate is not None:
             with bill.stage("check"):
-                await self._composer.run(lambda: gate.refuse_document(image))
+                await self._carrier.run(gate.refuse_document, image, landmarks, deadline=deadline)
         return image
 
     async def strip(
@@ -432,6 +440,7 @@ class Mixer:
         self._lookers.close()
         self.engine.close()
         self._composer.close()
+        self._carrier.close()
         self._writer.close()
         self._photos.clear()
         self._latents.clear()

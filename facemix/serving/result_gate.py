@@ -9,7 +9,7 @@ import numpy as np
 
 from facemix.faces.centerface import CenterFace
 from facemix.faces.runners import RunnerChoice
-from facemix.safety.document import refuse_document
+from facemix.safety.document import refuse_document, refuse_document_within
 from facemix.safety.result_statistics import load_statistics
 from facemix.safety.results import ResultChecks, refuse_withheld
 from facemix.vae.checkpoint import read_card
@@ -51,9 +51,13 @@ class ResultGate:
         refuse_document(frames, self._detector)
         return tuple(verdict.margin for verdict in verdicts)
 
-    def refuse_document(self, picture: np.ndarray) -> None:
-        """Raises `DocumentStyle` for a picture, (H, W, 3) uint8 RGB, that could be put on an identity document."""
-        refuse_document(picture[None], self._detector)
+    def refuse_document(self, picture: np.ndarray, landmarks: np.ndarray | None = None) -> None:
+        """Raises `DocumentStyle` for a picture, (H, W, 3) uint8 RGB, that could be put on an identity document, or a
+        part of it about a face with these landmarks, (5, 2) in its pixels."""
+        if landmarks is None:
+            refuse_document(picture[None], self._detector)
+        else:
+            refuse_document_within(picture, landmarks, self._detector)
 
     @cached_property
     def _detector(self) -> CenterFace:

@@ -151,7 +151,7 @@ def test_edits_that_are_not_valid_say_where():
         ({"placement": {}}, "placement", "photo, blurred, plain"),
         ({"detail": 1.01}, "detail", "less than or equal to 1"),
         ({"detail": True}, "detail", "valid number"),
-        ({"size": 63}, "size", "greater than or equal to 64"),
+        ({"size": 95}, "size", "greater than or equal to 96"),
         ({"size": 1025}, "size", "less than or equal to 1024"),
         ({"size": True}, "size", "valid integer"),
     ],

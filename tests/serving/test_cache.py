@@ -219,3 +219,23 @@ def test_a_peek_makes_nothing_and_counts_as_no_hit():
         assert made(max_bytes=0)[0].peek("a") is None
 
     asyncio.run(go())
+
+
+def test_what_is_dropped_while_it_is_worked_out_is_not_kept():
+    async def go():
+        cache, _ = made()
+        going, go_on = asyncio.Event(), asyncio.Event()
+
+        async def make():
+            going.set()
+            await go_on.wait()
+            return b"value"
+
+        task = asyncio.ensure_future(cache.get("unwanted", make))
+        await going.wait()
+        cache.drop(lambda key: key == "unwanted")
+        go_on.set()
+        assert await task == b"value"  # who waits gets it
+        assert cache.peek("unwanted") is None
+
+    asyncio.run(go())

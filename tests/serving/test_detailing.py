@@ -20,7 +20,7 @@ from facemix.faces.paste import mask_in, onto_plain
 from facemix.faces.types import Face, Quality
 from facemix.imaging.enlarge import resized
 from facemix.mixing.recipe import Edits, PhotoParent, PlacedPoints
-from facemix.safety.document import refuse_document
+from facemix.safety.document import refuse_document, refuse_document_within
 from facemix.serving import detailing as module
 from facemix.serving import mixer as mixer_module
 from facemix.serving.blocking import BlockingMixer
@@ -115,7 +115,7 @@ def test_no_result_is_larger_than_the_photograph(shared, wanted):
 
 
 @pytest.mark.parametrize("detail", [0.0, 1.0])
-@pytest.mark.parametrize("size", [64, 100, 200])
+@pytest.mark.parametrize("size", [96, 100, 200])
 def test_a_size_is_kept_to(shared, size, detail):
     assert shared.mix([large(0.4), small(0.6)], Edits(size=size, detail=detail)).image.shape == (size, size, 3)
 
@@ -188,7 +188,7 @@ async def carried(detailing, found, edits=DETAIL, weights=(1.0,)):
     ("own", "size", "side"),
     [
         (90, None, 128),
-        (90, 64, 128),
+        (100, 96, 128),
         (300, None, 300),
         (300, 400, 300),
         (700, None, 512),
@@ -280,7 +280,7 @@ def test_pixels_are_not_worked_on_by_the_event_loop(own, monkeypatch):
     mixer.mix([large(0.5), small(0.5)], DETAIL)
     mixer.mix([large(0.5), small(0.5)], Edits(size=150))
     assert len(threads) > 3
-    assert {name.partition("_")[0] for name in threads} == {"compose"}
+    assert {name.partition("_")[0] for name in threads} == {"carry"}
 
 
 # --- faces whose photograph is not there -------------------------------------------------------------------
@@ -440,7 +440,7 @@ def test_frames_with_and_without_detail_have_one_side(shared):
 
 def test_a_latent_is_of_what_the_model_draws(shared):
     plain, detailed = (
-        shared.latent([large(0.5), small(0.5)], edits) for edits in (Edits(), Edits(detail=1.0, size=90))
+        shared.latent([large(0.5), small(0.5)], edits) for edits in (Edits(), Edits(detail=1.0, size=100))
     )
     np.testing.assert_array_equal(plain.z, detailed.z)
 
@@ -541,9 +541,12 @@ class Documents:
     def margins(self, frames, latents):
         return (1.0,) * len(frames)
 
-    def refuse_document(self, picture):
+    def refuse_document(self, picture, landmarks=None):
         self.looked.append(picture.shape)
-        refuse_document(picture[None], self.detector)
+        if landmarks is None:
+            refuse_document(picture[None], self.detector)
+        else:
+            refuse_document_within(picture, landmarks, self.detector)
 
 
 @pytest.fixture(scope="module")
@@ -554,20 +557,25 @@ def gated(engine, finder):
     return made(engine, finder, results=gate)[0], gate
 
 
-def passport():
-    """A whole head on a plain light ground."""
+def passport(margin=0):
+    """A whole head on a plain light ground, with so many more pixels of it on each side."""
     crop = Alignment.from_landmarks(LANDMARKS, 384).crop(portrait())
     y, x = (np.mgrid[:384, :384] + 0.5) / 384
     oval = np.clip((1.06 - np.hypot((x - 0.5) / 0.46, (y - 0.5) / 0.55)) / 0.12, 0, 1)[..., None]
     page = np.full((740, 740, 3), 240, np.uint8)
     page[250:634, 178:562] = crop * oval + 240 * (1 - oval)
-    return page
+    return np.pad(page, [(margin, margin), (margin, margin), (0, 0)], constant_values=240)
 
 
+@pytest.mark.parametrize("margin", [0, 400, 1500])
 @pytest.mark.parametrize("onto", ["photo", "blurred"])
-def test_what_would_pass_for_a_document_is_refused(gated, onto):
+def test_what_would_pass_for_a_document_is_refused(gated, onto, margin):
+    """Also where one could be cut out of it."""
     mixer, _ = gated
-    parents = [PhotoInput(png(passport()), "face_a", weight=1.0), large(0.0)]  # this model draws no faces of its own
+    parents = [
+        PhotoInput(png(passport(margin)), "face_a", weight=1.0),
+        large(0.0),
+    ]  # this model draws no faces of its own
     assert mixer.mix(parents, DETAIL).image.shape[0] > 300  # the crop alone shows no whole head
     with pytest.raises(DocumentStyle):
         mixer.mix(parents, Edits(detail=1.0, placement={"onto": onto}))
