@@ -19,7 +19,7 @@ from facemix.mixing.recipe import Edits, ModelIdentity, PhotoParent, Recipe, nor
 from facemix.serving.replay import check_model
 from facemix.serving.types import Cost, FrameSpec, FramesResult, LatentInput, ParentFace
 from facemix.settings import Settings
-from facemix.web.inputs import Wanted, given_edits, given_parents
+from facemix.web.inputs import Wanted, given_edits, given_parents, has_photos
 from facemix.web.jobs import Progress, Result
 from facemix.web.judging import About, hash_of
 from facemix.web.leaving import release_frames
@@ -122,6 +122,21 @@ def check_keepable(wanted: AnimationInput, settings: Settings) -> None:
             hint=f"results have room for {settings.keep_bytes} on this server; ask for fewer or smaller frames, or for "
             "image/webp or video/mp4",
             where="size",
+        )
+
+
+def check_remembered(wanted: AnimationInput, settings: Settings) -> None:
+    """Refuses a film with the detail of photographs where none of it can be kept until its frames are drawn.
+
+    Raises:
+        RequestInvalid: nothing of photographs is kept in memory.
+    """
+    keeps = settings.cache_bytes > 0 and settings.cache_seconds > 0
+    if wanted.wanted.edits.detail and has_photos(wanted.parents) and not keeps:
+        raise RequestInvalid(
+            "this server keeps nothing of photographs in memory, and the frames of an animation are drawn later",
+            hint="leave detail out; or the operator gives FACEMIX_CACHE_BYTES and FACEMIX_CACHE_SECONDS above 0",
+            where="detail",
         )
 
 

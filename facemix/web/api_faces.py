@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from facemix.errors import FacemixError
 from facemix.mixing.recipe import PhotoParent
 from facemix.serving.types import Cost, FoundPhoto, PhotoInput
 from facemix.web import openapi
@@ -27,6 +29,10 @@ from facemix.web.work import charge, do_work
 
 # What registering the faces of a photo may cost on top of looking at it, in frames; known only once it was looked at.
 EXPECTED_FACES = 1
+# The photo is decoded anew for each, so a crowd would cost as many photos.
+MOST_CUTS = 4
+
+log = logging.getLogger("facemix.web")
 
 router = APIRouter(default_response_class=Response, tags=["faces"])
 
@@ -37,8 +43,8 @@ router = APIRouter(default_response_class=Response, tags=["faces"])
     description="All faces, largest first, with what the quality gates say of each. Those that can be mixed get an "
     "`id`, which stands for the photo in further requests until `expires_at`: what is kept until then is a latent. "
     "What `detail` takes of the photo, the aligned face of at most 512 pixels, stays in memory alone and for a shorter "
-    "while (`FACEMIX_CACHE_SECONDS`); the photo itself is never kept. Where no face is found, `left_eye`, `right_eye` "
-    "and `mouth` say where it is.",
+    f"while (`FACEMIX_CACHE_SECONDS`), that of the {MOST_CUTS} largest of them; the photo itself is never kept. Where "
+    "no face is found, `left_eye`, `right_eye` and `mouth` say where it is.",
     openapi_extra=openapi.FACES_BODY,
     responses={
         200: openapi.ok("The faces; never an empty list.", FacesResponse),
@@ -70,6 +76,10 @@ async def _keep(
     state = ServerState.of(request)
     with state.admission.ticket(max(0, len(usable) - EXPECTED_FACES)):  # a crowd is known for one only by now
         latents, cost = await mixer.encode(np.stack([face.crop for face in usable]), deadline=deadline)
+        try:
+            await mixer.keep_cuts(photo, found, [face.index for face in usable[:MOST_CUTS]], deadline=deadline)
+        except FacemixError as error:  # the face is as good without; a mix with detail asks for the photo
+            log.info("the faces of a photo are kept without their detail: %s", error.code)
     store, owner = state.stores.faces, owner_of(request)
     kept = {}
     for face, z in zip(usable, latents, strict=True):
@@ -77,7 +87,6 @@ async def _keep(
         kept[face.index] = await store.put(
             z, parent, mixer.model, owner=owner, credentials=found.credentials, quality=face.quality
         )
-    await mixer.keep_cuts(photo, found, [face.index for face in usable], deadline=deadline)
     return kept, cost
 
 

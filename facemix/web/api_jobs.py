@@ -9,7 +9,14 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from facemix.web import openapi
-from facemix.web.animations import AnimationInput, animation_input, check_keepable, film_of, make_film
+from facemix.web.animations import (
+    AnimationInput,
+    animation_input,
+    check_keepable,
+    check_remembered,
+    film_of,
+    make_film,
+)
 from facemix.web.answers import json_answer, read_json
 from facemix.web.consent import note_consent
 from facemix.web.deletions import gone
@@ -44,6 +51,7 @@ async def animations(request: Request) -> Response:
         wanted = await to_thread.run_sync(animation_input, body, state.settings)  # it decodes megabytes of base64
         note_consent(request, has_photos(wanted.parents))
         check_keepable(wanted, state.settings)
+        check_remembered(wanted, state.settings)
         return wanted
 
     async def work(mixer: MixerLike, wanted: AnimationInput, deadline: float) -> Response:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Header, Request
 from starlette.responses import Response
 
-from facemix.errors import RecordMissing, RequestInvalid
-from facemix.mixing.recipe import LatentParent, OntoBlurred, OntoPhoto, Recipe, SampleParent
+from facemix.errors import RecordMissing
+from facemix.mixing.recipe import LatentParent, SampleParent
 from facemix.settings import Settings
 from facemix.web import openapi
 from facemix.web.answers import json_answer, read_json
@@ -32,7 +33,8 @@ router = APIRouter(default_response_class=Response, tags=["recipes"])
     "/api/v1/recipes",
     summary="Save a recipe behind a link",
     description="Draws the mix and stores its recipe in portable form (latents in the place of photographs) together "
-    "with the result. Whoever has the link can see both; whoever has the delete token can delete them.",
+    "with the result, the model's own picture, as it can be drawn again from the link: `detail`, `keep`, `size` and "
+    "`placement` are taken out. Whoever has the link can see both; whoever has the delete token can delete them.",
     status_code=201,
     openapi_extra=openapi.json_body(SaveBody, photos=True),
     responses={
@@ -77,21 +79,13 @@ async def save_recipe(request: Request) -> Response:
 
 
 def _wanted(body: SaveBody, settings: Settings) -> MixInput:
+    """The mix as it can be drawn again from the link alone. By their detail, or around the face, photographs would lie
+    in the picture; and its side would be theirs, of which latents know nothing, also on a plain ground."""
     if body.recipe is not None:
-        _check_no_photograph(body.recipe, "recipe.placement")
-        return replay_input(body.recipe, (), settings, "image/png", True)
-    _check_no_photograph(body, "placement")
-    return MixInput(given_parents(body.parents or (), settings), given_edits(body), portable=True)
-
-
-def _check_no_photograph(given: SaveBody | Recipe, where: str) -> None:
-    """Raises `RequestInvalid` for a result around which a parent's photograph would be saved."""
-    if isinstance(given.placement, OntoPhoto | OntoBlurred):
-        raise RequestInvalid(
-            "the result would be put onto a photo, and links hold none",
-            hint="leave the placement out, or put it onto a plain ground",
-            where=where,
-        )
+        return replay_input(body.recipe.as_decoded(), (), settings, "image/png", True)
+    wanted = given_edits(body)
+    wanted = replace(wanted, edits=wanted.edits.as_decoded())
+    return MixInput(given_parents(body.parents or (), settings), wanted, portable=True)
 
 
 @router.get(

@@ -21,7 +21,7 @@ from facemix.serving import batch
 from facemix.serving.types import MixResult
 from facemix.settings import Settings
 from facemix.web.archives import Archive
-from facemix.web.inputs import MixInput, Wanted, mix_from_body
+from facemix.web.inputs import MixInput, Wanted, check_keep, mix_from_body
 from facemix.web.job_work import GivenItem
 from facemix.web.jobs import Progress, Result
 from facemix.web.judging import About
@@ -109,6 +109,7 @@ def batch_from_archive(data: bytes, settings: Settings, image_format: str, porta
                 f"{len(wish.sources)} faces were given",
                 hint=f"this server mixes at most {settings.max_parents} faces at once",
             )
+        check_keep(wish.edits)
         wanted = Wanted(wish.edits, wish.prompt, wish.negative_prompt)
         return MixInput(wish.parents(photo), wanted, image_format, portable)
 

@@ -253,7 +253,12 @@ def _given(parent: ParentBody, weight: float, where: str, settings: Settings) ->
 
 
 def given_edits(body: EditsBody) -> Wanted:
-    """The edits of a JSON body; weights of regions and colours are scaled to sum to 1. Raises `RecipeInvalid`."""
+    """The edits of a JSON body; weights of regions and colours are scaled to sum to 1.
+
+    Raises:
+        RecipeInvalid: a value that does not fit, or weights that cannot be scaled.
+        RequestInvalid: see `check_keep`.
+    """
     regions = {name: normalise_weights(weights, where=f"regions.{name}") for name, weights in body.regions.items()}
     colour = None if body.colour is None else normalise_weights(body.colour, where="colour")
     edits = Edits.of(
@@ -266,7 +271,19 @@ def given_edits(body: EditsBody) -> Wanted:
         **{name: getattr(body, name) for name in _CARRIED},
         seed=body.seed,
     )
+    check_keep(edits)
     return Wanted(edits, body.prompt, body.negative_prompt)
+
+
+def check_keep(edits: Edits) -> None:
+    """Raises `RequestInvalid` where something of the photographs is to be kept whole and none of their detail carried.
+    For what is asked for anew; a recipe that has both is drawn again as it was."""
+    if edits.keep and not edits.detail:
+        raise RequestInvalid(
+            "nothing of the photographs is in a mix without their detail",
+            hint="give detail, as in 1, or leave keep out",
+            where="keep",
+        )
 
 
 def _steps(steps: int | None, settings: Settings) -> int:

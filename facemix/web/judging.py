@@ -74,6 +74,7 @@ class Judge(Protocol):
         path: bool = False,
         by_lot: bool = True,
         hashes: Collection[str] = (),
+        shown: np.ndarray | None = None,
     ) -> None:
         """Returns if the frames may be given out.
 
@@ -81,10 +82,12 @@ class Judge(Protocol):
             frames: (N, S, S, 3) uint8 RGB, unmarked.
             whole: hash of all that is given out together: what is decided is decided about that.
             margins: of the checks, for each frame.
-            write: makes the file of a frame as it would be given out; called in a thread.
+            write: makes the file of a picture as it would be given out; called in a thread.
             path: they go evenly from one face to another.
             by_lot: whether they may be drawn for the random share; what is part of a larger result was, with that.
             hashes: of the single recipes, where they are not `whole`: none of these may have been rejected either.
+            shown: (H, W, 3) uint8 RGB, what leaves, where that is more than the one frame: what is held is this, since
+                it may be given out later. A copy by lot, for which nobody waits, is of the frame alone.
 
         Raises:
             Held: a person looks at it first.
@@ -121,6 +124,7 @@ class LetAll:
         path: bool = False,
         by_lot: bool = True,
         hashes: Collection[str] = (),
+        shown: np.ndarray | None = None,
     ) -> None:
         return None
 
@@ -171,6 +175,7 @@ class Reviewed:
         path: bool = False,
         by_lot: bool = True,
         hashes: Collection[str] = (),
+        shown: np.ndarray | None = None,
     ) -> None:
         await self._rejections.check({whole, *hashes})
         guard = self._guard
@@ -178,13 +183,15 @@ class Reviewed:
             # Each is decided on apart: who approves a likeness to one person has not seen the others.
             for match in await self._looking.run(lambda: guard.matches(frames, path=path)):
                 detail = f"at a distance of {match.distance:.3f} from protected person {match.id}"
-                await self._hold(about, "guard", detail, whole, frames[match.frame], write, subject=match.id)
+                leaves = frames[match.frame] if shown is None else shown
+                await self._hold(about, "guard", detail, whole, leaves, write, subject=match.id)
         margin, lowest = min(zip(margins, range(len(frames)), strict=True))
         doubted = margin < LOW_MARGIN
         chosen = by_lot and not doubted and self._share > 0 and self._draw() < self._share
         if doubted and await self._has_reviewers():
             detail = f"the checks' margin is {margin:.3f}; below {LOW_MARGIN:g} a person looks"
-            await self._hold(about, "margin", detail, whole, frames[lowest], write)
+            leaves = frames[lowest] if shown is None else shown
+            await self._hold(about, "margin", detail, whole, leaves, write)
         elif chosen:
             await self._offer(about, whole, frames[len(frames) // 2], write)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from facemix.errors import RequestInvalid
 from facemix.mixing.recipe import USUAL_SIDE, Edits
 
-MOST_PIXELS = 2**26  # of all frames of an answer: 64 of 1024 x 1024, 200 MB
+# Of all frames of an answer: the longest strip that an operator may allow, at the usual side; 202 MB.
+MOST_PIXELS = 257 * USUAL_SIDE**2
 
 
 def check_alone(edits: Edits, what: str, *, where: str = "placement") -> None:

@@ -60,18 +60,20 @@ class Release:
             path: they go evenly from one face to another.
             by_lot: whether they may be drawn for the reviewers' random share.
             hashes: of the recipes of the single frames, and others that stand for them.
-            shown: (H, W, 3) uint8 RGB, what leaves, and what a reviewer sees, where that is more than the one frame.
+            shown: (H, W, 3) uint8 RGB, what leaves, where that is more than the one frame; see `Judge.judge`.
 
         Raises:
             Held, ResultWithheld, Busy, StorageFull, StorageUnavailable: see `Judge.judge`.
         """
 
         def write(frame: np.ndarray) -> bytes:
-            return self.picture(frame if shown is None else shown, "image/png", recipe, parents)
+            return self.picture(frame, "image/png", recipe, parents)
 
         whole = whole or recipe.hash
         margins = margins or [1.0] * len(frames)
-        await self.judge.judge(about, frames, whole, margins, write, path=path, by_lot=by_lot, hashes=hashes)
+        await self.judge.judge(
+            about, frames, whole, margins, write, path=path, by_lot=by_lot, hashes=hashes, shown=shown
+        )
 
     # What follows takes milliseconds, and belongs into a thread.
 

@@ -10,9 +10,11 @@ from anyio import sleep
 from fake_mixer import FakeMixer, latent_of
 from web_client import CAT, CROWD, OTHER, PHOTO, files, opened, problem, running
 
+from facemix.errors import Busy, DeadlineExceeded, EngineFailed
 from facemix.mixing.latents import pack_latent
 from facemix.storage.database import Database
 from facemix.storage.keys import KeyStore
+from facemix.web import api_faces
 from facemix.web.accounts import Accounts
 
 
@@ -72,6 +74,44 @@ def test_every_face_of_a_crowd_has_its_detail(client):
     drawn = [pixels(mixed(client, {"face_id": one}, detail=1)) for one in usable]
     assert drawn[0].shape == drawn[1].shape
     assert not np.array_equal(*drawn)
+
+
+def test_of_a_crowd_the_largest_faces_have_their_detail_and_the_others_a_latent(monkeypatch):
+    monkeypatch.setattr(api_faces, "MOST_CUTS", 1)
+    with running() as client:
+        largest, smaller = [face["id"] for face in upload(client, CROWD)["faces"] if face["id"] is not None]
+        assert mixed(client, {"face_id": largest}, detail=1).status_code == 200
+        problem(mixed(client, {"face_id": smaller}, detail=1), 409, "photograph_missing", "parents.0")
+        assert mixed(client, {"face_id": smaller}).status_code == 200
+
+
+@pytest.mark.parametrize("error", [Busy, DeadlineExceeded, EngineFailed])
+def test_a_face_that_could_not_be_cut_is_kept_without(error):
+    class Failing(FakeMixer):
+        async def keep_cuts(self, *given, **options):
+            raise error("it was not done in time", hint="try again", retry_after=1)
+
+    with running(Failing) as client:
+        identity = face_id(client)
+        assert mixed(client, {"face_id": identity}).status_code == 200
+        problem(mixed(client, {"face_id": identity}, detail=1), 409, "photograph_missing", "parents.0")
+
+
+def test_faces_are_cut_while_the_photo_has_its_ticket_and_before_there_is_an_id():
+    seen = []
+
+    class Watching(FakeMixer):
+        async def keep_cuts(self, *given, **options):
+            state = client.app.state.facemix
+            seen.append((state.admission.inside, state.stores.shelf.shelf.held_bytes))
+            await super().keep_cuts(*given, **options)
+
+    with running(Watching) as client:
+        before = client.app.state.facemix.stores.shelf.shelf.held_bytes
+        upload(client, CROWD)
+        # The look, what was expected of it, and the further face.
+        assert seen == [(3, before)]
+        assert client.app.state.facemix.admission.inside == 0
 
 
 def test_detail_that_is_not_in_memory_any_more_asks_for_the_photograph_again():

@@ -70,6 +70,34 @@ def test_a_saved_recipe_gives_the_same_pixels_and_holds_no_photo(store):
         np.testing.assert_array_equal(opened(base64.b64decode(again.json()["image"]["base64"])), expected)
 
 
+SHARP = {"detail": 1, "keep": {"hair": 0}, "size": 256}
+
+
+@pytest.mark.parametrize("placement", [None, {"onto": "photo"}, {"onto": "blurred"}, {"onto": "plain"}])
+def test_a_saved_picture_holds_nothing_of_a_photograph_and_is_drawn_again_from_the_link(store, placement):
+    photo = {"image": base64.b64encode(PHOTO).decode()}
+    own, sharp = mixed(store, photo), mixed(store, photo, **SHARP, placement=placement)
+    assert own.shape != sharp.shape
+    saved = save(store, photo, **SHARP, placement=placement)
+    recipe = store.get(f"/api/v1/recipes/{saved['id']}").json()["recipe"]
+    assert [recipe[name] for name in ("detail", "keep", "size", "placement")] == [0, {}, None, None]
+    np.testing.assert_array_equal(opened(store.get(f"/api/v1/recipes/{saved['id']}/picture").content), own)
+    again = store.post("/api/v1/mix", json={"recipe": saved["id"]}).json()
+    np.testing.assert_array_equal(opened(base64.b64decode(again["image"]["base64"])), own)
+
+
+def test_so_is_that_of_a_recipe_that_says_more(store):
+    first = {"face_id": face_id(store)}
+    made = store.post("/api/v1/mix", json={"parents": [first], **SHARP, "portable": True}).json()["recipe"]
+    for placement in (None, {"onto": "photo", "parent": 0}, {"onto": "plain", "colour": "#e8e4da"}):
+        saved = store.post("/api/v1/recipes", json={"recipe": {**made, "placement": placement}})
+        assert saved.status_code == 201, saved.text
+        path = f"/api/v1/recipes/{saved.json()['id']}"
+        recipe = store.get(path).json()["recipe"]
+        assert recipe == {**made, "detail": 0, "keep": {}, "size": None, "placement": None}
+        np.testing.assert_array_equal(opened(store.get(path + "/picture").content), mixed(store, first))
+
+
 def test_a_saved_recipe_is_a_parent_and_remembered_as_one(store):
     first = save(store, *pair(store))
     second = save(store, {"recipe": first["id"], "weight": 0.6}, {"sample": 3, "weight": 0.4})

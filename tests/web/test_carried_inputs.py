@@ -156,7 +156,8 @@ def test_a_mix_is_put_onto_something_and_a_recipe_says_so(client):
 
 
 def test_a_parent_that_there_is_not_is_refused_by_its_place(client):
-    problem(client.post("/api/v1/mix", json={**PAIR, "keep": {"hair": 2}}), 422, "recipe_invalid", "keep.hair")
+    nobodys = {**PAIR, "detail": 1, "keep": {"hair": 2}}
+    problem(client.post("/api/v1/mix", json=nobodys), 422, "recipe_invalid", "keep.hair")
     answer = client.post("/api/v1/mix", json={**PAIR, "placement": {"onto": "photo", "parent": 2}})
     problem(answer, 422, "recipe_invalid", "placement.parent")
 
@@ -177,8 +178,6 @@ class Untouched(FakeMixer):
         ("grids", {"kind": "pairs", "placement": ONTO}, "placement"),
         ("animations", {"placement": {"onto": "plain"}}, "placement"),
         ("explain", {"placement": ONTO}, "placement"),
-        ("recipes", {"placement": ONTO}, "placement"),
-        ("recipes", {"placement": {"onto": "blurred"}}, "placement"),
     ],
 )
 def test_only_a_single_mix_is_put_onto_something(path, members, where):
@@ -201,14 +200,14 @@ def test_so_it_is_in_a_form_in_a_batch_and_in_a_recipe():
         problem(batch, 422, "request_invalid", "items.1.placement")
         explained = client.post("/api/v1/explain", json={"recipe": RECIPE})
         problem(explained, 422, "request_invalid", "recipe.placement")
-        saved = client.post("/api/v1/recipes", json={"recipe": RECIPE})
-        problem(saved, 422, "request_invalid", "recipe.placement")
 
 
 def test_frames_are_not_too_large_together():
     check_frames(Edits(size=1024), MOST_PIXELS // 1024**2, "a strip")
     check_frames(Edits(), 10**6, "a strip")  # as many as the operator allows, as large as the model draws them
-    for edits, count in ((Edits(size=1024), 65), (Edits(detail=0.5), 257), (Edits(detail=1, size=1024), 65)):
+    longest = Settings.model_fields["max_steps"].metadata[-1].le
+    check_frames(Edits(detail=1), longest, "a strip")  # the longest strip, as large as it is without a word
+    for edits, count in ((Edits(size=1024), 65), (Edits(detail=0.5), longest + 1), (Edits(detail=1, size=1024), 65)):
         with pytest.raises(RequestInvalid, match="frames of") as caught:
             check_frames(edits, count, "a strip")
         assert caught.value.where == "size"
@@ -217,6 +216,43 @@ def test_frames_are_not_too_large_together():
     grid = {"kind": "corners", "parents": PAIR["parents"] * 2, "rows": 9, "columns": 9, "size": 1024}
     with pytest.raises(RequestInvalid, match="81 frames of 1024 x 1024"):
         grid_input(parse(GridBody, json.dumps(grid).encode()), Settings(max_cells=81))
+
+
+KEPT = {"keep": {"hair": 0}}
+
+
+@pytest.mark.parametrize(
+    ("path", "members", "where"),
+    [
+        ("mix", KEPT, "keep"),
+        ("mix", {**KEPT, "detail": 0}, "keep"),
+        ("strip", KEPT, "keep"),
+        ("grids", {"kind": "pairs", **KEPT}, "keep"),
+        ("animations", KEPT, "keep"),
+        ("explain", KEPT, "keep"),
+        ("recipes", KEPT, "keep"),
+        ("batches", {"parents": None, "items": [PAIR, {**PAIR, **KEPT}]}, "items.1.keep"),
+    ],
+)
+def test_what_is_kept_whole_needs_detail(path, members, where):
+    asked = {name: value for name, value in {**PAIR, **members}.items() if value is not None}
+    with running(lambda: Untouched(attributes=fake_directions())) as client:
+        told = problem(client.post(f"/api/v1/{path}", json=asked), 422, "request_invalid", where)
+    assert "detail" in told["hint"]
+
+
+@pytest.mark.parametrize("path", ["mix", "strip", "explain"])
+def test_so_it_does_in_a_form(path):
+    with running(lambda: Untouched(attributes=fake_directions())) as client:
+        answer = client.post(f"/api/v1/{path}", data={**FORM, "keep": "hair=a"}, files={"face_a": ("", b"")})
+    problem(answer, 422, "request_invalid", "keep")
+
+
+def test_a_recipe_that_keeps_something_without_detail_is_drawn_again(client):
+    recipe = {**RECIPE, **KEPT, "detail": 0.0, "placement": None}
+    again = client.post("/api/v1/mix", json={"recipe": recipe})
+    assert again.status_code == 200, again.text
+    assert again.json()["recipe"]["keep"] == KEPT["keep"]
 
 
 def test_a_film_with_detail_is_drawn_at_its_own_size_and_one_without_as_ever():
@@ -231,12 +267,12 @@ def test_a_table_has_columns_for_them():
     packed = BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         table = "a,b,detail,keep:hair,keep:glasses,size\nsample:1,sample:2,0.5,a,mixed,256\nsample:1,sample:2,,,,\n"
-        table += "sample:1,sample:2,2,,,\nsample:1,sample:2,,nobody,,\n"
+        table += "sample:1,sample:2,2,,,\nsample:1,sample:2,,nobody,,\nsample:1,sample:2,,a,,\n"
         archive.writestr("pairs.csv", table)
     items = batch_from_archive(packed.getvalue(), SETTINGS, "image/png", False).items
     assert carried(items[0].read().wanted.edits) == (0.5, CARRIED["keep"], 256, None)
     assert items[1].read().wanted.edits == Edits()
-    for item, where in zip(items[2:], ("detail", "keep"), strict=True):
+    for item, where in zip(items[2:], ("detail", "keep", "keep"), strict=True):
         with pytest.raises(RequestInvalid) as caught:
             item.read()
         assert caught.value.where == where

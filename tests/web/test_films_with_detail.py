@@ -1,5 +1,6 @@
 """Films of photographs with their detail: the photographs' cuts are looked for in memory while frames are drawn."""
 
+import base64
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +9,7 @@ from files import png
 from looking import here
 from portraits import head, other
 from tiny import tiny_checkpoint
+from web_client import PHOTO, problem, running
 
 from facemix.errors import PhotographMissing
 from facemix.faces.centerface import CenterFace
@@ -57,6 +59,18 @@ def test_of_a_photograph_it_knows_the_name(mixer):
     drawn = mixer.frames(plain.parents, plain.specs)
     assert {type(parent) for parent in drawn.recipes[0].parents} == {LatentParent}
     np.testing.assert_array_equal(drawn.frames[::2], stops.frames)
+
+
+@pytest.mark.parametrize("nothing", [{"cache_bytes": 0}, {"cache_seconds": 0}])
+def test_one_that_nothing_is_kept_for_is_refused_at_once(nothing):
+    photo, sample = {"image": base64.b64encode(PHOTO).decode()}, {"sample": 4}
+    body = {"seconds": 0.2, "fps": 10, "size": 128, "media_type": "image/webp"}
+    with running(**nothing) as client:
+        asked = client.post("/api/v1/animations", json={**body, "parents": [photo, sample], "detail": 1})
+        told = problem(asked, 422, "request_invalid", "detail")
+        assert "FACEMIX_CACHE_BYTES" in told["hint"]
+        for members in ({"parents": [photo, sample]}, {"parents": [sample, {"sample": 5}], "detail": 1}):
+            assert client.post("/api/v1/animations", json={**body, **members}).status_code == 202
 
 
 def test_a_photograph_that_is_gone_meanwhile_ends_it(mixer):

@@ -310,6 +310,27 @@ def test_of_the_random_share_a_copy_is_looked_at_afterwards(database):
     assert desk.queue.verdict(RECIPE.hash, trigger="guard") is None
 
 
+def test_a_copy_by_lot_is_of_the_face_alone_and_what_is_held_is_all_that_would_leave(database):
+    whole = np.full((48, 96, 3), 77, np.uint8)
+    desk = Desk(database, share=1.0)
+    desk.reviewer()
+    desk.draws = [0.0]
+    desk.judged(shown=whole)
+    (copy,) = desk.waiting()
+    assert (copy.trigger, copy.released) == ("sample", True)
+    assert desk.queue.picture(copy.id, actor="ana").content == desk.release.picture(FRAMES[0], "image/png", RECIPE)
+    with pytest.raises(Held):
+        desk.judged(recipe=OTHER, margins=[0.1], shown=whole)
+    (doubted,) = (one for one in desk.waiting() if one.trigger == "margin")
+    expected = desk.release.picture(whole, "image/png", OTHER)
+    assert desk.queue.picture(doubted.id, actor="ana").content == expected
+    desk.guard.found = Match("somebody", 0.4, 0)
+    with pytest.raises(Held):
+        desk.judged(recipe=OTHER, shown=whole)
+    (resembling,) = (one for one in desk.waiting() if one.trigger == "guard")
+    assert desk.queue.picture(resembling.id, actor="ana").content == expected
+
+
 def test_where_nobody_may_decide_nothing_is_drawn(database):
     desk = Desk(database, share=1.0)
     desk.draws = [0.5]

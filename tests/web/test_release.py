@@ -88,8 +88,9 @@ def sampled(here):
 
 def filled_in(here):
     page = here.client.post("/", **FORM).text
-    named = hash_of_recipe(here.post(MIX, {"parents": [PARENTS[0] | {"weight": 0.6}, {"sample": 3, "weight": 0.4}]})
-                           .json()["recipe"])  # fmt: skip
+    parents = [PARENTS[0] | {"weight": 0.6}, {"sample": 3, "weight": 0.4}]
+    by_page = {"parents": parents, "detail": 1}  # the page asks for it by itself
+    named = hash_of_recipe(here.post(MIX, by_page).json()["recipe"])
     model = here.client.app.state.facemix.loaded.model
     shown = [(kind, base64.b64decode(data)) for kind, data in DATA_URI.findall(page)]
     photo, sample, *results = shown
