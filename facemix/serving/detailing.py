@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -106,6 +108,30 @@ class Detailing:
         if not self._cuts.keeps:
             return
         await self._cut(photo, found, index, USUAL_SIDE, deadline)
+
+    @asynccontextmanager
+    async def ahead(
+        self,
+        parents: Sequence[ParentInput],
+        faces: Sequence[ParentFace],
+        specs: Sequence[FrameSpec],
+        *,
+        deadline: float | None = None,
+    ) -> AsyncIterator[None]:
+        """Has the photographs cut while the model is at work within the block; `carry` then finds them in the cache, or
+        waits for them. Whatever fails here fails there."""
+        if not self._cuts.keeps or not any(spec.edits.detail for spec in specs):
+            yield
+            return
+        wanted = max(spec.edits.size or USUAL_SIDE for spec in specs)
+        cuts = asyncio.ensure_future(
+            together(self._known(parents[place], faces[place], wanted, deadline) for place in _taken(specs))
+        )
+        cuts.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        try:
+            yield
+        finally:
+            cuts.cancel()
 
     async def carry(
         self,

@@ -233,7 +233,19 @@ class Mixer:
     ) -> FramesResult:
         specs = self._checked(parents, specs)
         # bytes -> image -> face -> crop -> latent
-        faces, z = await self._parents(parents, specs[0].edits.seed, deadline, bill)
+        faces = await self._looked(parents, deadline, bill)
+        async with self.detailing.ahead(parents, faces, specs, deadline=deadline):
+            return await self._drawn(parents, faces, specs, deadline, bill)
+
+    async def _drawn(
+        self,
+        parents: Sequence[ParentInput],
+        faces: tuple[ParentFace, ...],
+        specs: Sequence[FrameSpec],
+        deadline: float | None,
+        bill: _Bill,
+    ) -> FramesResult:
+        z = await self._encoded(parents, faces, specs[0].edits.seed, deadline, bill)
         # latent -> mix -> decoded crop
         slow = len(specs) > 1 or any(spec.edits.pictures > 1 or spec.edits.interpolation == "slerp" for spec in specs)
         rows = await self._beside(slow, lambda: np.concatenate([self._rows(z, spec) for spec in specs]))
@@ -376,7 +388,8 @@ class Mixer:
             check_result(z)
             return LatentResult(z, made.recipes[0], made.cost + cost)
         bill = _Bill(self._observer)
-        faces, z = await self._parents(parents, edits.seed, deadline, bill)
+        faces = await self._looked(parents, deadline, bill)
+        z = await self._encoded(parents, faces, edits.seed, deadline, bill)
         (mixed,) = self._rows(z, spec)
         check_result(mixed)
         return LatentResult(mixed, self._recipe(parents, faces, spec), bill.cost)
@@ -482,18 +495,28 @@ class Mixer:
 
     # --- crop -> latent ------------------------------------------------------------------------------------
 
-    async def _parents(
-        self, parents: Sequence[ParentInput], seed: int, deadline: float | None, bill: _Bill
-    ) -> tuple[tuple[ParentFace, ...], torch.Tensor]:
-        """All parents at once: what was used of each, and their latents, (N, Z)."""
+    async def _looked(
+        self, parents: Sequence[ParentInput], deadline: float | None, bill: _Bill
+    ) -> tuple[ParentFace, ...]:
+        """What is used of each parent, all at once."""
         with bill.stage("look"):
-            used = await together(self._choose(parent, deadline) for parent in parents)
-        # Only when all have been seen: so their crops meet in one batch, and none is encoded for a refusal.
+            return tuple(await together(self._choose(parent, deadline) for parent in parents))
+
+    async def _encoded(
+        self,
+        parents: Sequence[ParentInput],
+        faces: Sequence[ParentFace],
+        seed: int,
+        deadline: float | None,
+        bill: _Bill,
+    ) -> torch.Tensor:
+        """Their latents, (N, Z). Only when all have been seen: so their crops meet in one batch, and none is encoded
+        for a refusal."""
         with bill.stage("encode"):
             latents = await together(
-                self._latent(parent, face, seed, deadline, bill) for parent, face in zip(parents, used, strict=True)
+                self._latent(parent, face, seed, deadline, bill) for parent, face in zip(parents, faces, strict=True)
             )
-        return tuple(used), torch.stack(latents)
+        return torch.stack(latents)
 
     async def _latent(
         self, parent: ParentInput, used: ParentFace, seed: int, deadline: float | None, bill: _Bill
