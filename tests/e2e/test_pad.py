@@ -197,7 +197,7 @@ def test_a_locked_share_stays(visit):
     assert shares(page) == [40, 60, 0, 0]
     page.click("#randomise")
     assert shares(page)[0] == 40
-    assert len(set(shares(page))) == 4
+    assert len(set(shares(page)[1:])) == 3  # one of them may happen to be 40, too
     page.click("#even")
     assert shares(page) == [40, 20, 20, 20]
     page.click(".parent-a .lock")
