@@ -18,6 +18,7 @@ _FIGURES: tuple[tuple[str, int, str], ...] = (
     ("landmarks off the middle of their ends'", 3, "landmark_offset"),
     ("identity distance to the parents", 3, "identity_to_parents"),
     ("nearer to one parent by", 3, "identity_imbalance"),
+    ("morphing: mid-points taken for both parents, share", 3, "identity_both"),
     ("steps that lead from one to the other", 2, "identity_monotone"),
     ("flicker", 3, "flicker"),
     *((f"of lines of {2**n} to {2 ** (n + 1)} pixels", 3, f"flicker_band_{n + 1}") for n in range(BANDS)),
