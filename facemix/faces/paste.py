@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from facemix.faces.align import TEMPLATE, Alignment, apply
+from facemix.imaging.smooth import rise
 
 # The mask: an egg about (across, down) with these half axes, in crop fractions, from brow to chin. It ends within the
 # jaw, whose outline stays the photograph's, and before the crop does.
@@ -339,8 +340,7 @@ def _egg(x: np.ndarray, y: np.ndarray, down: float, wide: float, up: float, low:
 
 def _fall(value: np.ndarray, inner: float, outer: float) -> np.ndarray:
     """From 1 at `inner` smoothly to 0 at `outer`."""
-    t = np.clip((outer - value) / (outer - inner), 0, 1)
-    return (t * t * (3 - 2 * t)).astype(np.float32)
+    return rise(value, outer, inner).astype(np.float32)
 
 
 def _bytes(picture: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from facemix.imaging.bands import reduced
+from facemix.imaging.smooth import rise
 from facemix.mixing.recipe import Kept, Region, Trait
 from facemix.mixing.regions import REGIONS, masks
 from facemix.mixing.traits import AROUND, glasses_shares, kept_shares, trait_masks
@@ -117,7 +118,7 @@ def choose(
     # As much on one side of a face as on the other, so that eyes stay a pair.
     liked = _BY_AGREEMENT * (agreement + agreement[..., ::-1]) / 2
     face = _face()
-    places = _LEAST_PLACES + (1 - _LEAST_PLACES) * _rise((agreement * face).sum((1, 2)), *_SUITS)
+    places = _LEAST_PLACES + (1 - _LEAST_PLACES) * rise((agreement * face).sum((1, 2)), *_SUITS)
     # A photograph of more contrast is seen more in as many places.
     seen = np.array([np.sqrt((np.square(one) * face).sum()) for one in structures]) + 1
     soft = _shared_out(by_weight + liked, shares, places / seen)
@@ -126,8 +127,8 @@ def choose(
     given = np.where(silent, 0, shares)
     sharp = np.power(2 + strengths, _BY_STRENGTH)
     decided = _shared_out(np.where(silent, -np.inf, fine), given / given.sum(0), places / seen * sharp)
-    alone = _rise(shares.max(0), *_ALONE)
-    confidence = alone + (1 - alone) * _rise((soft * fit).sum(0), *_FITS)
+    alone = rise(shares.max(0), *_ALONE)
+    confidence = alone + (1 - alone) * rise((soft * fit).sum(0), *_FITS)
     around = _around(shares, agreement)
     for trait in AROUND:
         if trait not in keep:
@@ -211,12 +212,6 @@ def _face() -> np.ndarray:
 def _softmax(scores: np.ndarray) -> np.ndarray:
     powers = np.exp(scores - scores.max(0))
     return (powers / powers.sum(0)).astype(np.float32)
-
-
-def _rise(value: np.ndarray, low: float, high: float) -> np.ndarray:
-    """From 0 at `low` to 1 at `high`, smoothly."""
-    t = np.clip((value - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
 
 
 @lru_cache(maxsize=8)

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from facemix.faces.align import TEMPLATE
+from facemix.imaging.bands import bands, joined
 from facemix.mixing.recipe import REGIONS, Region
 
 TITLES: dict[Region, str] = {
@@ -71,18 +72,12 @@ def blend(pictures: np.ndarray, which: Sequence[Region]) -> np.ndarray:
         raise ValueError(f"{len(pictures)} pictures do not belong to a base and the regions {', '.join(which)}")
     base = pictures[0].astype(np.float32)
     shares = _pyramid(len(base))
-    bands = [np.zeros((*share.shape[1:], 3), np.float32) for share in shares]
+    total = [np.zeros((*share.shape[1:], 3), np.float32) for share in shares]
     for name, picture in zip(which, pictures[1:], strict=True):
-        place, rest = REGIONS.index(name), picture - base
-        for band, share in zip(bands[:-1], shares[:-1], strict=True):
-            lower = cv2.pyrDown(rest)
-            band += share[place, ..., None] * (rest - _doubled(lower, like=rest))
-            rest = lower
-        bands[-1] += shares[-1][place, ..., None] * rest
-    joined = bands.pop()
-    while bands:
-        joined = bands[-1] + _doubled(joined, like=bands.pop())
-    return np.clip(np.rint(base + joined), 0, 255).astype(np.uint8)
+        place = REGIONS.index(name)
+        for band, share, part in zip(total, shares, bands(picture - base, len(shares) - 1), strict=True):
+            band += share[place, ..., None] * part
+    return np.clip(np.rint(base + joined(total)), 0, 255).astype(np.uint8)
 
 
 @lru_cache(maxsize=8)
@@ -96,10 +91,6 @@ def _pyramid(size: int) -> list[np.ndarray]:
     last[REGIONS.index("skin")] += last[features].sum(0)
     last[features] = 0
     return [*found[:-1], last]
-
-
-def _doubled(picture: np.ndarray, *, like: np.ndarray) -> np.ndarray:
-    return cv2.pyrUp(picture, dstsize=(like.shape[1], like.shape[0]))
 
 
 def _layers(x: np.ndarray, y: np.ndarray) -> list[tuple[Region, np.ndarray]]:

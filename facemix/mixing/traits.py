@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from facemix.faces.glasses import eyewear_mask
+from facemix.imaging.smooth import rise
 from facemix.mixing.recipe import REGIONS, Kept, Trait
 from facemix.mixing.regions import masks
 
@@ -55,8 +56,7 @@ def glasses_shares(weights: np.ndarray, worn: np.ndarray, kept: Kept | None) -> 
         return np.eye(len(weights), dtype=np.float32)[kept]
     if not worn[weights > 0].any():
         return None
-    t = float(np.clip((weights[worn].sum() - _WORN[0]) / (_WORN[1] - _WORN[0]), 0, 1))
-    on = t * t * (3 - 2 * t)
+    on = float(rise(weights[worn].sum(), *_WORN))
     with_glasses, without = (np.where(one, weights, 0.0) ** _DECIDED for one in (worn, ~worn))
     parts = [share * part / part.sum() for share, part in ((on, with_glasses), (1 - on, without)) if share > 0]
     return np.sum(parts, axis=0).astype(np.float32)
