@@ -87,7 +87,7 @@ export const whole = {
   automatic: "Automatic",
   mixed: "Mixed",
   step: (title, whose) => `${title}: ${whose}`,
-  about: "Automatic mixes hair and background, and leaves glasses to whoever alone wears them.",
+  about: "Automatic takes the outlines of hair and background from one face, the heavier, and leaves glasses to whoever alone wears them.",
   needDetail: "Needs photographs, and some of their detail (see Adjust).",
   needFaces: "Give two photographs first.",
 };

@@ -448,6 +448,21 @@ def test_a_latent_is_of_what_the_model_draws(shared):
 # --- what a face is put onto -------------------------------------------------------------------------------
 
 
+def test_a_photograph_too_narrow_to_be_labelled_is_refused(own, monkeypatch):
+    mixer, _ = own
+    monkeypatch.setattr(module, "LEAST_SIDE", 901)
+    with pytest.raises(RecipeInvalid, match="900 x 900") as caught:
+        mixer.mix([large(0.5), small(0.5)], Edits(detail=1.0, placement={"onto": "photo"}))
+    assert caught.value.where == "placement"
+
+
+def test_where_nothing_is_kept_no_cut_is_made_to_be_kept():
+    for kept, cuts in ((64 << 20, [512]), (0, [])):
+        detailing, lookers = alone(cache_bytes=kept)
+        asyncio.run(detailing.keep(PhotoInput(b"", "face_a"), found_at(700), 0))
+        assert lookers.cuts == cuts
+
+
 def test_onto_its_photograph(own):
     mixer, lookers = own
     result = mixer.mix([large(0.5), small(0.5)], Edits(detail=1.0, placement={"onto": "photo"}))
