@@ -10,7 +10,6 @@ from facemix.governance.keys import AuditedKeys
 from facemix.governance.operators import Operators
 from facemix.safety import terms
 from facemix.settings import Settings
-from facemix.storage.database import Database
 from facemix.web.access import behind_ray, check_access, closed, is_loopback
 
 MIX = "/api/v1/mix"
@@ -49,13 +48,6 @@ def test_where_ray_listens_is_not_loopback():
 
 
 # --- before a server listens -------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def database(tmp_path):
-    with Database.open(f"sqlite:///{tmp_path}/facemix.db") as made:
-        made.upgrade()
-        yield made
 
 
 @pytest.mark.parametrize("access", ["auto", "keys"])

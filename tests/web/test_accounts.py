@@ -22,14 +22,6 @@ MIX = "/api/v1/mix"
 BOTH = {"face_a": PHOTO, "face_b": OTHER}
 
 
-@pytest.fixture
-def database(tmp_path):
-    made = Database.open(f"sqlite:///{tmp_path}/facemix.db")
-    made.upgrade()
-    yield made
-    made.close()
-
-
 def rows(database):
     with database.reading() as connection:
         return connection.execute(ledger.select().order_by(ledger.c.at)).mappings().all()

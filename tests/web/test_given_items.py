@@ -22,7 +22,6 @@ from facemix.safety.terms import VERSION
 from facemix.serving.meter import Meter, took
 from facemix.serving.types import Cost
 from facemix.settings import Settings
-from facemix.storage.database import Database
 from facemix.storage.keys import KeyStore
 from facemix.storage.ledger import Ledger
 from facemix.storage.tables import ledger
@@ -43,13 +42,6 @@ class Costly(FakeMixer):
         cost = Cost(frames_encoded=2, frames_decoded=1, device_seconds=0.3)
         took(0.1, cost)
         return type(made)(**{**vars(made), "cost": cost})
-
-
-@pytest.fixture
-def database(tmp_path):
-    with Database.open(f"sqlite:///{tmp_path}/facemix.db") as made:
-        made.upgrade()
-        yield made
 
 
 def rows(database):

@@ -15,7 +15,6 @@ from facemix.governance.prices import Prices
 from facemix.safety import terms
 from facemix.serving.meter import took
 from facemix.serving.types import Cost
-from facemix.storage.database import Database
 from facemix.storage.journal import spooled
 from facemix.storage.keys import KeyStore
 from facemix.storage.ledger import OUTCOMES, Ledger
@@ -46,13 +45,6 @@ class Costly(FakeMixer):
         cost = Cost(frames_decoded=len(specs), device_seconds=0.01 * len(specs))
         took(0.02 * len(specs), cost)
         return type(made)(**{**vars(made), "cost": cost})
-
-
-@pytest.fixture
-def database(tmp_path):
-    with Database.open(f"sqlite:///{tmp_path}/facemix.db") as made:
-        made.upgrade()
-        yield made
 
 
 @contextmanager

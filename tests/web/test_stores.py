@@ -7,19 +7,11 @@ from anyio import to_thread
 from facemix.errors import ConfigError, RecordMissing, StorageFull, StorageUnavailable
 from facemix.mixing.recipe import ModelIdentity, Recipe, SampleParent
 from facemix.settings import MEBIBYTE, Settings
-from facemix.storage.database import Database
 from facemix.storage.database_shelf import DatabaseShelf
 from facemix.storage.memory_shelf import MemoryShelf
 from facemix.web.ray_replica import shared
 from facemix.web.shelf import AT_ONCE, AsyncShelf
 from facemix.web.stores import Stores
-
-
-@pytest.fixture
-def database(tmp_path):
-    with Database.open(f"sqlite:///{tmp_path}/facemix.db") as opened:
-        opened.upgrade()
-        yield opened
 
 
 def rows(database):

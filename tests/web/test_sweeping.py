@@ -25,13 +25,6 @@ from facemix.web.tracing import Tracing
 TEN_MINUTES = timedelta(minutes=10)
 
 
-@pytest.fixture
-def database(tmp_path):
-    with Database.open(f"sqlite:///{tmp_path}/facemix.db") as opened:
-        opened.upgrade()
-        yield opened
-
-
 def run(sweeps, until, *, interval=0.001):
     """Sweeps until `until()` holds."""
 

@@ -8,7 +8,6 @@ from web_client import running
 from facemix.errors import StorageUnavailable
 from facemix.governance.controls import Controls, KillSwitch
 from facemix.settings import Settings
-from facemix.storage.database import Database
 from facemix.web import watching
 from facemix.web.governed import Governed
 from facemix.web.halting import Halt
@@ -159,13 +158,6 @@ def test_a_defect_does_not_end_the_looking(book, watched, monkeypatch, caplog):
 
 
 # --- applications on one database --------------------------------------------------------------------------
-
-
-@pytest.fixture
-def database(tmp_path):
-    with Database.open(f"sqlite:///{tmp_path / 'facemix.db'}") as made:
-        made.upgrade()
-        yield made
 
 
 def governed(database, folder):
