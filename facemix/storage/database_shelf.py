@@ -19,13 +19,13 @@ from facemix.storage.shelf import (
     fair_share,
     made,
     missing,
-    new_id,
     no_room,
     parse_cursor,
     size_of,
     utc_now,
 )
 from facemix.storage.tables import shelf
+from facemix.storage.tokens import LONG_ID_BYTES, new_id
 
 _COLUMNS = tuple(shelf.c[name] for name in Kept.__slots__)
 
@@ -46,7 +46,7 @@ class DatabaseShelf:
         self._database, self._max_bytes, self._clock = database, max_bytes, clock
 
     def put(self, kind: str, data: bytes, *, owner: str | None, seconds: float, note: str = "") -> Kept:
-        kept = self.put_new(kind, new_id(), data, owner=owner, seconds=seconds, note=note)
+        kept = self.put_new(kind, new_id(LONG_ID_BYTES), data, owner=owner, seconds=seconds, note=note)
         assert kept is not None  # 128 random bits
         return kept
 

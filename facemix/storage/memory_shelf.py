@@ -17,12 +17,12 @@ from facemix.storage.shelf import (
     cursor_of,
     made,
     missing,
-    new_id,
     no_room,
     parse_cursor,
     size_of,
     utc_now,
 )
+from facemix.storage.tokens import LONG_ID_BYTES, new_id
 
 FEW = 16  # things that are taken off one by one
 
@@ -61,7 +61,7 @@ class MemoryShelf:
         return self._bytes
 
     def put(self, kind: str, data: bytes, *, owner: str | None, seconds: float, note: str = "") -> Kept:
-        kept = self.put_new(kind, new_id(), data, owner=owner, seconds=seconds, note=note)
+        kept = self.put_new(kind, new_id(LONG_ID_BYTES), data, owner=owner, seconds=seconds, note=note)
         assert kept is not None  # 128 random bits
         return kept
 

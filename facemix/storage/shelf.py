@@ -7,7 +7,6 @@ Nothing here knows what the bytes mean.
 from __future__ import annotations
 
 import re
-import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from typing import Protocol
 
 from facemix.errors import RecordMissing, RequestInvalid, StorageFull
 
-ID_BYTES = 16  # 128 random bits, 22 characters: nobody finds another's thing by trying
 MOST_NOTE_BYTES = 32_768
 MOST_LISTED = 100
 OVERHEAD_BYTES = 1024  # what a thing costs beside its data and note, generously
@@ -159,10 +157,6 @@ class Shelf(Protocol):
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-def new_id() -> str:
-    return secrets.token_urlsafe(ID_BYTES)
 
 
 def made(kind: str, identity: str, data: bytes, *, owner: str | None, seconds: float, note: str, now: datetime) -> Kept:

@@ -11,6 +11,7 @@ import secrets
 
 TOKEN_BYTES = 32
 ID_BYTES = 12  # 96 bits, 16 characters: short enough for a link, too many to guess
+LONG_ID_BYTES = 16  # 128 bits, 22 characters: nobody finds another's thing by trying
 
 
 def new_token(prefix: str = "") -> str:
@@ -18,9 +19,11 @@ def new_token(prefix: str = "") -> str:
     return prefix + secrets.token_urlsafe(TOKEN_BYTES)
 
 
-def new_id() -> str:
-    """16 characters of the URL-safe alphabet: 96 random bits."""
-    return secrets.token_urlsafe(ID_BYTES)
+def new_id(size: int = ID_BYTES) -> str:
+    """`size` random bytes in the URL-safe alphabet, the first of them no hyphen: a command would read an option."""
+    while (found := secrets.token_urlsafe(size)).startswith("-"):
+        pass
+    return found
 
 
 def token_hash(token: str) -> str:
