@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+import traceback
 from contextlib import ExitStack
 
 import httpx
@@ -62,20 +63,29 @@ class Load:
         self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(clients)]
 
     def _ask(self, number):
-        with httpx.Client(base_url=self.address, timeout=LONG) as client:
-            sample = number
-            while not self._stop.is_set():
-                sample += 10
-                body = {"parents": [{"sample": sample}, {"sample": 1}]}
-                try:
-                    answer = client.post("/api/v1/mix", json=body)
-                except httpx.HTTPError as error:
-                    self.broken.append(error)
-                else:
-                    code = None if answer.is_success else answer.json()["code"]
-                    self.answers.append((answer.status_code, code, answer.headers.get("x-facemix-model")))
-                    if code == "halted":
-                        time.sleep(0.05)
+        try:
+            with httpx.Client(base_url=self.address, timeout=LONG) as client:
+                sample = number
+                while not self._stop.is_set():
+                    sample += 10
+                    self._one(client, {"parents": [{"sample": sample}, {"sample": 1}]})
+        except Exception:  # in the list it is seen with the answers; a thread's own error says where, but not why
+            self.broken.append(traceback.format_exc())
+
+    def _one(self, client, body):
+        try:
+            answer = client.post("/api/v1/mix", json=body)
+        except httpx.HTTPError as error:
+            self.broken.append(repr(error))
+            return
+        try:
+            code = None if answer.is_success else answer.json()["code"]
+        except (ValueError, KeyError):
+            self.broken.append(f"{answer.status_code}: {answer.text}")
+            return
+        self.answers.append((answer.status_code, code, answer.headers.get("x-facemix-model")))
+        if code == "halted":
+            time.sleep(0.05)
 
     def __enter__(self):
         for thread in self._threads:
