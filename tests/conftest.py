@@ -1,5 +1,10 @@
+import logging
+import sys
+
 import pytest
 from hypothesis import settings
+
+LOGGERS = ("", "facemix", "httpx", "alembic", "uvicorn", "uvicorn.error", "uvicorn.asgi", "uvicorn.access")
 
 # A slow machine is no defect: no example has a time limit.
 settings.register_profile("patient", deadline=None)
@@ -13,3 +18,25 @@ def _data_folder(tmp_path_factory):
         patch.setenv("FACEMIX_DATA_DIR", str(tmp_path_factory.mktemp("data")))
         patch.setenv("FACEMIX_ISOLATE", "false")  # processes for every mixer would take seconds each
         yield
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before():
+    """A handler that a test leaves behind writes to a stream that is closed by then. That breaks later tests, and only
+    now and then: logging tells of it on what is stderr at that moment, which another thread may close."""
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    before = [(one, one.handlers[:], one.level, one.propagate, one.disabled) for one in loggers]
+    yield
+    logging.captureWarnings(False)
+    for one, handlers, level, propagate, disabled in before:
+        one.handlers[:], one.propagate, one.disabled = handlers, propagate, disabled
+        one.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _switching_as_before():
+    """Serving lets threads take turns more often, for its whole process."""
+    before = sys.getswitchinterval()
+    yield
+    if sys.getswitchinterval() != before:
+        sys.setswitchinterval(before)

@@ -18,15 +18,12 @@ from observed import ask, small_app
 from facemix.web.logs import FIELDS, configure_logging, log_answer, one_line, request_id
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=80)
-LIBRARIES = ("", "facemix", "httpx", "uvicorn", "uvicorn.error", "uvicorn.asgi", "uvicorn.access")
 log = logging.getLogger("facemix.web")
 
 
 @pytest.fixture
 def configured():
-    """Configures logging as the server does, into memory; afterwards all is as before."""
-    loggers = [logging.getLogger(name) for name in LIBRARIES]
-    before = [(one, one.handlers[:], one.level, one.propagate, one.disabled) for one in loggers]
+    """Configures logging as the server does, into memory."""
 
     def configure(level: str = "debug", format: str = "json") -> io.StringIO:
         stream = io.StringIO()
@@ -34,11 +31,7 @@ def configured():
         configure_logging(level, format, stream=stream)
         return stream
 
-    yield configure
-    logging.captureWarnings(False)
-    for one, handlers, level, propagate, disabled in before:
-        one.handlers[:], one.propagate, one.disabled = handlers, propagate, disabled
-        one.setLevel(level)
+    return configure
 
 
 def lines(stream: io.StringIO) -> list[dict]:

@@ -26,17 +26,10 @@ UPLOAD = {
 
 @pytest.fixture
 def stream():
-    names = ("", "facemix", "httpx", "uvicorn", "uvicorn.error", "uvicorn.asgi", "uvicorn.access")
-    loggers = [logging.getLogger(name) for name in names]
-    before = [(one, one.handlers[:], one.level, one.propagate, one.disabled) for one in loggers]
     logging.getLogger("httpx").setLevel("WARNING")  # the client of these tests
     stream = io.StringIO()
     configure_logging("debug", "json", stream=stream)
-    yield stream
-    logging.captureWarnings(False)
-    for one, handlers, level, propagate, disabled in before:
-        one.handlers[:], one.propagate, one.disabled = handlers, propagate, disabled
-        one.setLevel(level)
+    return stream
 
 
 def samples(client) -> dict[tuple[str, frozenset], float]:
