@@ -89,7 +89,9 @@ def _print_usage_error(error: Any) -> None:
     command = error.ctx.command_path if error.ctx else "facemix"
     message = error.format_message()
     if message:
-        _complain(message, f"`{command} --help` shows how it is used")
+        unknown = hasattr(error, "possibilities")  # an option that there is not, or what passes for one
+        further = "; write -- before a name or an id that begins with a hyphen" if unknown else ""
+        _complain(message, f"`{command} --help` shows how it is used{further}")
     else:  # no command at all: the help has been printed
         print("facemix: name a command", file=sys.stderr)
 

@@ -16,6 +16,7 @@ from facemix.cli.files import make_folder, read_bytes, write
 from facemix.cli.marking import release_for_files
 from facemix.errors import FacemixError, Internal, RequestInvalid
 from facemix.imaging.encode import MediaType
+from facemix.mixing.recipe import Edits
 from facemix.serving import batch
 from facemix.serving.batch import MANIFEST, Row, Wish
 from facemix.serving.blocking import BlockingMixer
@@ -95,6 +96,7 @@ class BatchRun:
         try:
             if isinstance(row.wish, FacemixError):
                 raise row.wish
+            _check_keep(row.wish.edits)
             return self._mixed(mixer, row, row.wish)
         except FacemixError as error:
             return batch.failed(row.number, row.name, error), True
@@ -181,6 +183,19 @@ def _journalled(text: str) -> list[Any]:
         except ValueError:
             continue  # an empty line, or one that was cut off
     return entries
+
+
+def _check_keep(edits: Edits) -> None:
+    """Raises `RequestInvalid` where a row keeps something of the photographs and carries none of their detail."""
+    if edits.detail:
+        return
+    for trait, whose in edits.keep.items():
+        said = "it is mixed" if whose == "mixed" else f"it names parent {whose}"
+        raise RequestInvalid(
+            f"{said}, and nothing of the photographs is in a mix without their detail",
+            hint=f"write detail in the row, as in 1, or leave keep:{trait} empty",
+            where=f"keep:{trait}",
+        )
 
 
 def _defect(error: Exception) -> Internal:

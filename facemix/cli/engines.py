@@ -43,7 +43,7 @@ def _soon(settings: Settings) -> Settings:
 
 
 def _made(settings: Settings) -> BlockingMixer:
-    from facemix.serving import mixer
+    from facemix.serving import assembly
     from facemix.serving.blocking import BlockingMixer
 
-    return BlockingMixer(mixer.mixer_from_settings(settings))
+    return BlockingMixer(assembly.mixer_from_settings(settings))

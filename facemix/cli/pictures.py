@@ -148,6 +148,7 @@ def animate(
     from facemix.cli.engines import mixer_for_some, said
     from facemix.cli.marking import release_for_files
     from facemix.imaging.animate import encode_animation
+    from facemix.serving.held_cuts import HeldCuts
     from facemix.web.animations import CHUNK, animation_input, at_the_size_of, film_through, specs_of, stops_of
     from facemix.web.schemas_jobs import AnimationBody
 
@@ -188,7 +189,8 @@ def animate(
     stops = stops_of(wanted, edits)
     made = mixer.frames(parents, specs_of(stops, edits))
     report(made.parents, notes)
-    film = film_through(wanted, stops, edits, made)
+    film = film_through(wanted, stops, edits, made, held := HeldCuts())
+    mixer.hold_cuts(held, parents, made.parents, film.specs)
 
     def drawn() -> Iterator[np.ndarray]:
         for start in range(0, len(film.specs), CHUNK):

@@ -124,7 +124,8 @@ def _print(found: Review) -> None:
     print(f"  request {found.request_id}, key {found.owner or 'none'}, model {found.model_id or 'not known'}")
     print(f"  recipe {found.recipe_hash or 'not known'}, picture {'sealed' if found.has_picture else 'none'}")
     if found.subject:
-        print(f"  saved recipe {found.subject}{', still there' if found.standing else ''}")
+        whose = "saved recipe" if found.trigger == "report" else "protected person"
+        print(f"  {whose} {found.subject}{', still there' if found.standing else ''}")
     for name, text in (("detail", found.detail), ("appeal", found.appeal), ("note", found.text)):
         if text:
             print(f"  {name} {text!r}")

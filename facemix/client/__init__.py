@@ -29,7 +29,8 @@ from facemix.client.answers import (
 from facemix.client.api import Client
 from facemix.client.jobs import Job, JobFailed
 from facemix.client.parents import Edits, FaceId, Latent, Parent, Photo, RecipeId, Sample
-from facemix.client.transport import ApiError
+from facemix.client.reviews import Review
+from facemix.client.transport import ApiError, ResultHeld
 
 __all__ = [
     "ApiError",
@@ -53,6 +54,8 @@ __all__ = [
     "RecipeId",
     "Region",
     "Result",
+    "ResultHeld",
+    "Review",
     "Sample",
     "Saved",
     "SavedRecipe",

@@ -40,7 +40,8 @@ from facemix.client.parents import (
     placed_body,
     read,
 )
-from facemix.client.transport import Transport
+from facemix.client.reviews import Review, path_of
+from facemix.client.transport import ResultHeld, Transport
 
 ImageType = Literal["image/png", "image/webp", "image/jpeg"]
 _V1 = "/api/v1"
@@ -49,7 +50,8 @@ _V1 = "/api/v1"
 class Client:
     """A server's endpoint. Not for several threads at once, unless `http` is.
 
-    Every method raises `ApiError` where the server refuses, `httpx.TransportError` where it cannot be reached, and
+    Every method raises `ApiError` where the server refuses, `ResultHeld`, which is one, where a person looks at the
+    result first, `httpx.TransportError` where it cannot be reached, and
     OSError for a photograph that cannot be read. What may be sent again is, when the server is busy.
 
     Args:
@@ -260,6 +262,30 @@ class Client:
     def job(self, identity: str) -> Job:
         """A job that was started before."""
         return Job(self._transport, self._transport.json("GET", f"{_V1}/jobs/{identity}"))
+
+    # --- what waits for a person ---------------------------------------------------------------------------
+
+    def review(self, told: ResultHeld | str) -> Review:
+        """How a result stands that is held, or a report.
+
+        Args:
+            told: what was raised, its `status_url` or `token`, `JobFailed.held`, or the hint of a batch's item. The
+                client's own server is asked, whatever address stands there, so a key goes nowhere else.
+
+        Raises:
+            ValueError: it names no review.
+        """
+        return Review.of(self._transport.json("GET", path_of(told)))
+
+    def collect(self, told: ResultHeld | str) -> Picture:
+        """The result that was held, once `Review.ready`: the file as it would have been given out at once, and for ten
+        minutes after it was first fetched. `ApiError`, 404, before and after. Arguments as `review`."""
+        answer = self._transport.send("GET", f"{path_of(told)}/picture")
+        return Picture(answer.content, answer.headers["content-type"])
+
+    def appeal(self, told: ResultHeld | str, text: str) -> Review:
+        """Asks for a second look at a rejection, once. Arguments as `review`; text: why it is all right."""
+        return Review.of(self._transport.json("POST", f"{path_of(told)}/appeal", json={"text": text}))
 
     # --- what there is -------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from facemix.client.answers import moment
+from facemix.client.reviews import token_in
 from facemix.client.transport import Transport
 
 _ENDED = ("done", "failed", "cancelled")
@@ -19,6 +20,16 @@ class JobFailed(Exception):
     def __init__(self, message: str, problem: Mapping[str, Any] | None) -> None:
         super().__init__(message)
         self.problem = problem
+
+    @property
+    def held(self) -> str | None:
+        """By what `Client.review` asks about a result that waits for a person; None where it failed otherwise."""
+        if self.problem is None or self.problem.get("code") != "held_for_review":
+            return None
+        return token_in(self.problem.get("hint", ""))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.problem)
 
 
 class Job:

@@ -54,6 +54,31 @@ class ApiError(Exception):
         return type(self), (*told, self.request_id, self.retry_after)
 
 
+class ResultHeld(ApiError):
+    """A person looks at the result before it is given out: no failure, and nothing to send again. `Client.review` says
+    later how it stands, `Client.collect` gives the result once it is approved.
+
+    The addresses do not stand in the message, which may get into a log: whoever has one can fetch the result.
+
+    Attributes:
+        status_url: where a program asks how it stands; to be kept by whoever wants to ask later.
+        page_url: the same for people.
+        retry_after: seconds after which it may be worth to ask.
+    """
+
+    def __init__(self, *told: Any, status_url: str | None = None, page_url: str | None = None) -> None:
+        super().__init__(*told)
+        self.status_url, self.page_url = status_url, page_url
+
+    @property
+    def token(self) -> str | None:
+        """What all the addresses end with; None where the answer named none."""
+        return self.status_url.rpartition("/")[2] if self.status_url else None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (*super().__reduce__(), {"status_url": self.status_url, "page_url": self.page_url})
+
+
 class Transport:
     """Sends requests to one server.
 
@@ -100,6 +125,7 @@ class Transport:
             options: of `httpx.Client.build_request`.
 
         Raises:
+            ResultHeld: a person looks at the result first.
             ApiError: it was refused.
             httpx.TransportError: the server cannot be reached, or did not answer in time.
         """
@@ -117,7 +143,7 @@ class Transport:
                 time.sleep(1)
                 continue
             if answer.is_success:
-                if answer.status_code == 202 and (held := _refusal(answer)).code == _HELD:
+                if answer.status_code == 202 and isinstance(held := _refusal(answer), ResultHeld):
                     raise held
                 return answer
             error = _refusal(answer)
@@ -134,7 +160,7 @@ def _refusal(answer: httpx.Response) -> ApiError:
     except ValueError:
         said = None
     said = said if isinstance(said, dict) else {}  # a proxy, perhaps
-    return ApiError(
+    told = (
         answer.status_code,
         str(said.get("code", f"http_{answer.status_code}")),
         str(said.get("title", answer.reason_phrase)),
@@ -144,6 +170,10 @@ def _refusal(answer: httpx.Response) -> ApiError:
         said.get("request_id", answer.headers.get("x-request-id")),
         _seconds(answer.headers.get("retry-after")),
     )
+    if answer.status_code != 202 or said.get("code") != _HELD:
+        return ApiError(*told)
+    status_url = said.get("status_url", answer.headers.get("location"))
+    return ResultHeld(*told, status_url=status_url, page_url=said.get("page_url"))
 
 
 def _seconds(text: str | None) -> float | None:

@@ -149,6 +149,41 @@ def test_a_batch_may_be_portable_and_in_another_format(move, folder, tmp_path):
     assert [parent["kind"] for parent in item["recipe"]["parents"]] == ["latent", "latent", "sample"]
 
 
+def test_what_is_kept_whole_needs_the_rows_own_detail(move, folder, tmp_path):
+    out = tmp_path / "out"
+    rows = table(
+        folder,
+        "a.png,b.jpg,,b,,",
+        "a.png,b.jpg,0,,mixed,",
+        "a.png,b.jpg,1,b,,96",
+        "a.png,b.jpg,,,,96",
+        "a.png,b.jpg,1,c,,",
+        "gone.png,b.jpg,,,a,",
+        head="a,b,detail,keep:hair,keep:glasses,size",
+    )
+    status, said, err = move("batch", rows, "--out", out)
+    assert (status, said) == (10, f"{out}: 2 made, 0 made before, 4 failed\n")
+    without = "nothing of the photographs is in a mix without their detail (write detail in the row, as in 1, or leave"
+    lines = err.splitlines()
+    assert f"row 1 (a-b): keep:hair: it names parent 1, and {without} keep:hair empty)" in lines
+    assert f"row 2 (a-b): keep:glasses: it is mixed, and {without} keep:glasses empty)" in lines
+    assert any(line.startswith("row 5 (a-b): keep.hair: it names parent 2, and there are 2") for line in lines)
+    assert any(line.startswith("row 6 (gone-b): keep:glasses: it names parent 0, ") for line in lines)
+    items = json.loads((out / "manifest.json").read_text())["items"]
+    assert (items[0]["problem"]["code"], items[0]["problem"]["where"]) == ("request_invalid", "keep:hair")
+    assert [(one["recipe"]["keep"], one["recipe"]["size"]) for one in items if "recipe" in one] == [
+        ({"hair": 1}, 96),
+        ({}, 96),
+    ]
+
+
+def test_rows_are_put_onto_nothing(move, folder, tmp_path):
+    rows = table(folder, "a.png,b.jpg,photo:a", head="a,b,placement")
+    status, _, err = move("batch", rows, "--out", tmp_path / "out")
+    assert status == 2
+    assert "the column 'placement' is not known" in err
+
+
 @pytest.mark.parametrize(
     ("text", "options", "says"),
     [

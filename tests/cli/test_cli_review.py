@@ -66,6 +66,13 @@ def test_list_names_what_waits_and_what_is_late(run, queue, held):
     assert run("review", "list", "--state", "x")[0] == 2
 
 
+def test_show_says_whose_likeness_and_takes_nobody_for_a_saved_face(run, queue):
+    review, _ = queue.hold("r-1", "guard", "near", subject="kV0tW3qfX8mZ1aBc")
+    _, out, _ = run("review", "show", review.id)
+    assert "protected person kV0tW3qfX8mZ1aBc" in out
+    assert "saved recipe" not in out
+
+
 def test_show_tells_all_but_the_picture(run, held, tmp_path):
     status, out, _ = run("review", "show", held.id)
     assert status == 0

@@ -1,13 +1,15 @@
 """When requests are sent again, and how refusals are told, without a server."""
 
+import json
 import pickle
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 
-from facemix.client import ApiError, Client, Sample, transport
+from facemix.client import ApiError, Client, JobFailed, ResultHeld, Sample, transport
 
 BUSY = {"status": 503, "code": "busy", "title": "Busy", "detail": "full", "hint": "wait", "request_id": "r1"}
 
@@ -61,13 +63,114 @@ def test_a_server_that_is_switched_off_is_not_waited_for(waited):
     assert waited == []
 
 
-def test_a_result_that_is_held_is_told_and_not_asked_for_again(waited):
-    said = {"state": "pending", "code": "held_for_review", "title": "Held", "detail": "wait", "hint": "look"}
-    server = Server(httpx.Response(202, json=said, headers={"Retry-After": "60"}))
-    with server.client() as client, pytest.raises(ApiError) as told:
+TOKEN = "Q1pQ3n8m0c7f3hJ0yq2rYl4bq0vXn1k9sWc5tTz8uGE"
+HELD = {
+    "state": "pending",
+    "code": "held_for_review",
+    "title": "Held",
+    "detail": "a person will look",
+    "hint": "look at the status page",
+    "request_id": "r2",
+    "status_url": f"https://elsewhere.test/deep/api/v1/reviews/{TOKEN}",
+    "page_url": f"https://elsewhere.test/deep/held/{TOKEN}",
+}
+STATUS = {
+    "state": "pending",
+    "kind": "result",
+    "request_id": "r2",
+    "since": "2026-11-21T11:00:00Z",
+    "due_at": "2026-11-22T11:00:00Z",
+    "expires_at": "2026-11-24T11:00:00Z",
+    "next": "Somebody will look at it.",
+    "reason": None,
+    "picture_url": None,
+    "may_appeal": False,
+    "page_url": HELD["page_url"],
+    "of_a_newer_server": 1,
+}
+
+
+def held(**changes):
+    return httpx.Response(202, json={**HELD, **changes}, headers={"Retry-After": "60"})
+
+
+def test_a_result_that_is_held_is_told_with_where_to_ask_and_not_asked_for_again(waited):
+    server = Server(held())
+    with server.client() as client, pytest.raises(ResultHeld) as told:
         client.mix([Sample(1), Sample(2)])
-    assert (told.value.status, told.value.code) == (202, "held_for_review")
+    error = told.value
+    assert isinstance(error, ApiError), "whoever catches refusals catches it, too"
+    assert (error.status, error.code, error.request_id) == (202, "held_for_review", "r2")
+    assert (error.status_url, error.page_url, error.retry_after) == (HELD["status_url"], HELD["page_url"], 60)
+    assert error.token == TOKEN
+    assert TOKEN not in str(error), "messages get into logs, and whoever has it has the result"
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), vars(again)) == (str(error), vars(error))
     assert (len(server.requests), waited) == (1, [])
+
+
+def test_a_held_answer_that_names_no_address_is_told_all_the_same():
+    bare = {name: value for name, value in HELD.items() if not name.endswith("_url")}
+    for headers, found in (({}, None), ({"Location": HELD["status_url"]}, HELD["status_url"])):
+        with pytest.raises(ResultHeld) as told:
+            Server(httpx.Response(202, json=bare, headers=headers)).client().sample(1)
+        assert (told.value.status_url, told.value.page_url) == (found, None)
+        assert told.value.token == (found and TOKEN)
+
+
+@pytest.mark.parametrize(
+    "told", [TOKEN, HELD["status_url"], HELD["page_url"], f"/held/{TOKEN}", f"look at it: /held/{TOKEN}"]
+)
+def test_how_it_stands_is_asked_of_the_clients_own_server(told):
+    server = Server(httpx.Response(200, json=STATUS))
+    review = server.client(key="fmx_secret").review(told)
+    assert str(server.requests[0].url) == f"http://faces.test/deep/api/v1/reviews/{TOKEN}", "the key goes nowhere else"
+    assert (review.state, review.kind, review.ready, review.may_appeal) == ("pending", "result", False, False)
+    assert review.since == datetime(2026, 11, 21, 11, tzinfo=UTC)
+    assert (review.expires_at - review.due_at).days == 2
+
+
+def test_once_it_is_approved_the_result_is_fetched_and_after_a_rejection_one_may_appeal(tmp_path):
+    ready = {**STATUS, "state": "approved", "picture_url": f"{HELD['status_url']}/picture"}
+    appealed = {**STATUS, "state": "appealed"}
+    server = Server(
+        held(),
+        httpx.Response(200, json=ready),
+        httpx.Response(200, content=b"PNG", headers={"Content-Type": "image/png"}),
+        httpx.Response(200, json=appealed),
+    )
+    client = server.client()
+    with pytest.raises(ResultHeld) as told:
+        client.mix([Sample(1), Sample(2)])
+    assert client.review(told.value).ready
+    picture = client.collect(told.value)
+    assert (picture.save(tmp_path / "held.png").read_bytes(), picture.media_type) == (b"PNG", "image/png")
+    assert client.appeal(told.value, "It is me.").state == "appealed"
+    asked = [(request.method, request.url.path.rpartition(TOKEN)[2]) for request in server.requests[1:]]
+    assert asked == [("GET", ""), ("GET", "/picture"), ("POST", "/appeal")]
+    assert json.loads(server.requests[3].content) == {"text": "It is me."}
+
+
+@pytest.mark.parametrize("told", ["", "short", "https://faces.test/api/v1/reviews/", f"{TOKEN}/../../jobs/x", "é" * 43])
+def test_what_names_no_review_is_not_sent(told):
+    server = Server()
+    with pytest.raises(ValueError, match="names no review"):
+        server.client().review(told)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("problem", "token"),
+    [
+        ({"code": "held_for_review", "detail": "wait", "hint": f"look at its status page: /held/{TOKEN}"}, TOKEN),
+        ({"code": "held_for_review", "detail": "wait", "hint": "look"}, None),
+        ({"code": "busy", "detail": "wait", "hint": f"/held/{TOKEN}"}, None),
+        (None, None),
+    ],
+)
+def test_a_job_that_is_held_says_where_to_ask(problem, token):
+    assert JobFailed("it failed", problem).held == token
+    assert vars(pickle.loads(pickle.dumps(JobFailed("it failed", problem)))) == {"problem": problem}
 
 
 def test_no_wait_is_longer_than_a_minute(waited):
