@@ -103,7 +103,7 @@ def _as_served() -> None:
 
 
 async def _measured(photo_side: int, repeats: int, strip: int, sides: tuple[int, ...]) -> dict[str, Any]:
-    from facemix.serving.mixer import mixer_from_settings
+    from facemix.serving.assembly import mixer_from_settings
     from facemix.settings import Settings
 
     clock = StageClock()

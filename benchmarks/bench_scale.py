@@ -57,8 +57,8 @@ def cost(work: Callable[[], Any], seconds: float, least: int) -> dict[str, float
 
 def costs(seconds: float, least: int, sides: Sequence[int], strips: Sequence[int], parents: Sequence[int]) -> dict:
     """The three tables, and what computed them."""
+    from facemix.serving.assembly import mixer_from_settings
     from facemix.serving.blocking import BlockingMixer
-    from facemix.serving.mixer import mixer_from_settings
     from facemix.serving.types import PhotoInput
     from facemix.settings import load_settings
 

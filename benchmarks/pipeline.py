@@ -15,8 +15,8 @@ import torch
 
 from facemix.imaging.encode import encode_image
 from facemix.mixing.interpolation import interpolate
+from facemix.serving.assembly import mixer_from_settings
 from facemix.serving.lookers import lookers_from_settings
-from facemix.serving.mixer import mixer_from_settings
 from facemix.serving.tuning import cores
 from facemix.settings import Settings
 

@@ -64,13 +64,20 @@ class Settings(BaseSettings):
     max_jobs: int = Field(16, ge=0, le=10_000, description="most jobs that wait while one is worked on")
     max_items: int = Field(200, ge=1, le=2000, description="most mixes of one batch")
     max_queue: int = Field(
-        256, ge=1, le=65536, description="most frames worked on or waiting; requests beyond are answered 503"
+        256,
+        ge=1,
+        le=65536,
+        description="most frames worked on or waiting, large results counted as several; requests beyond are answered "
+        "503",
     )
     deadline_seconds: float = Field(
         30, gt=0, le=600, description="longest that a request may wait for the model, from the end of its body"
     )
     max_buffered_bytes: int = Field(
-        256 * MEBIBYTE, ge=4096, description="most bytes of bodies in memory at once; requests beyond are answered 503"
+        256 * MEBIBYTE,
+        ge=4096,
+        description="most bytes of bodies in memory at once, and as much again of photographs and faces that jobs "
+        "hold; requests beyond are answered 503",
     )
     cache_bytes: int = Field(
         64 * MEBIBYTE,

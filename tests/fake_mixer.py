@@ -37,6 +37,7 @@ from facemix.mixing.recipe import (
     normalise_weights,
 )
 from facemix.safety.uploads import read_credentials
+from facemix.serving.held_cuts import Cut
 from facemix.serving.types import (
     Cost,
     FoundFace,
@@ -162,6 +163,17 @@ class Fake:
         for index in indexes:
             self.cuts[found.sha256, photo.placed, index] = self._cut(photo, found.faces[index].face.box)
 
+    def hold_cuts(self, held, parents, faces, specs) -> None:
+        if not any(spec.edits.detail for spec in specs):
+            return
+        for given, used in zip(parents, faces, strict=True):
+            photo, named = isinstance(given, PhotoInput), getattr(given, "parent", None)
+            if photo:
+                named = PhotoParent(sha256=used.photo.sha256, face=used.chosen.index, placed=given.placed, weight=0)
+            cut = self._detail(given, used, named)
+            if cut is not None:
+                held.add(Cut(cut, (named.sha256, named.placed, named.face, SHARP * self.crop_size)))
+
     def forget(self, sha256: str) -> None:
         self.cuts = {key: cut for key, cut in self.cuts.items() if key[0] != sha256}
 
@@ -176,7 +188,9 @@ class Fake:
             return self._cut(given, used.chosen.face.box)
         if not isinstance(given, LatentInput) or not isinstance(recipe, PhotoParent):
             return None
-        cut = self.cuts.get((recipe.sha256, recipe.placed, recipe.face))
+        name = (recipe.sha256, recipe.placed, recipe.face)
+        held = None if given.cuts is None else given.cuts.get((*name, SHARP * self.crop_size))
+        cut = self.cuts.get(name) if held is None else held.pixels
         if cut is None:
             raise PhotographMissing("the photograph is not kept any more", hint="send it again", where=given.where)
         return cut
@@ -330,6 +344,9 @@ class FakeMixer(Fake):
 
     async def keep_cuts(self, photo, found, indexes, *, deadline=None):
         await self._away(lambda: Fake.keep_cuts(self, photo, found, indexes), deadline)
+
+    async def hold_cuts(self, held, parents, faces, specs, *, deadline=None):
+        Fake.hold_cuts(self, held, parents, faces, specs)
 
     async def mix(self, parents, edits=Edits(), *, deadline=None):  # noqa: B008
         return await self._away(lambda: Fake.mix(self, parents, edits), deadline)

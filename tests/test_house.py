@@ -202,7 +202,7 @@ def test_serving_needs_none_of_the_training_extras():
 import sys
 for name in ("torchvision", "tensorboard", "torch.utils.tensorboard", "pillow_heif"):
     sys.modules[name] = None  # an import of it now fails
-import facemix.web.app, facemix.serving.mixer, facemix.mixing.recipe
+import facemix.web.app, facemix.serving.assembly, facemix.mixing.recipe
 loaded = [name for name in sys.modules if name.startswith("facemix.training")]
 assert not loaded, loaded
 """

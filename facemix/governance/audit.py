@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from facemix.storage.database import Database
 from facemix.storage.governance_tables import audit
 
+ITSELF = "facemix"  # the actor of what the program does by itself, and nobody at the console
 GENESIS = "0" * 64
 _LOCK = 0x66616365  # PostgreSQL: the advisory lock under which rows are added one by one
 _TRIES = 5

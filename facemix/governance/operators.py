@@ -18,7 +18,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from facemix.errors import RecordMissing, RequestInvalid
-from facemix.governance.audit import AuditLog
+from facemix.governance.audit import ITSELF, AuditLog
 from facemix.storage.database import Database
 from facemix.storage.governance_tables import operators, sessions
 
@@ -27,7 +27,7 @@ ROLES: tuple[Role, ...] = get_args(Role)  # each may do what those before it may
 LEAST_PASSWORD, MOST_PASSWORD = 12, 1024  # characters
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}\Z")
 # What the audit log calls those who are nobody by name.
-_TAKEN = frozenset(("facemix", "command-line", "anonymous", "nobody"))
+_TAKEN = frozenset((ITSELF, "command-line", "anonymous", "nobody"))
 
 
 def may(role: str, wanted: Role) -> bool:

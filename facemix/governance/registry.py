@@ -18,7 +18,7 @@ from typing import Literal
 from sqlalchemy.exc import IntegrityError
 
 from facemix.errors import PromotionRefused, RequestInvalid
-from facemix.governance.audit import AuditLog
+from facemix.governance.audit import ITSELF, AuditLog
 from facemix.governance.controls import Controls
 from facemix.governance.measured import RESULTS_FILE, Condition, read_measured
 from facemix.governance.model_changes import Change, read_versions
@@ -27,7 +27,6 @@ from facemix.governance.model_version import ModelVersion, find_version, folder_
 from facemix.storage.database import Database
 
 MODELS = "models"  # the control that rises with every change
-PROGRAM = "facemix"  # who did what the program does by itself
 Role = Literal["default", "live", "candidate", "standby"]
 
 
@@ -109,8 +108,8 @@ class Registry:
         default = next((one for one in self.list() if one.is_default), None)
         if default is not None and (not is_shipped(default.folder) or is_whole(default)):
             return None
-        weights = self._enter(shipped, actor=PROGRAM).weights
-        with self._changing(PROGRAM, "model.adopt") as change:
+        weights = self._enter(shipped, actor=ITSELF).weights
+        with self._changing(ITSELF, "model.adopt") as change:
             present = change.default
             if present is not None and (default is None or present.weights != default.weights):
                 return None  # another process was faster

@@ -32,7 +32,7 @@ def select_reviews(*more: ColumnElement[Any]) -> Any:
 
 def read_review(row: Any, now: datetime | None) -> Review:
     """now: then what nobody decided on in time is expired, swept or not; None gives what is stored."""
-    values = {name: value for name, value in row.items() if name != "status_token_hash"}
+    values = {name: value for name, value in row.items() if name not in ("status_token_hash", "picture")}
     values |= {"released": bool(row["released"]), "has_picture": bool(row["has_picture"])}
     if now is not None and row["expires_at"] <= now:
         values["has_picture"] = False

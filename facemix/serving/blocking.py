@@ -11,6 +11,7 @@ import numpy as np
 
 from facemix.mixing.recipe import Edits
 from facemix.serving.explain import Explained, explain
+from facemix.serving.held_cuts import HeldCuts
 from facemix.serving.mixer import Mixer
 from facemix.serving.types import (
     Cost,
@@ -19,6 +20,7 @@ from facemix.serving.types import (
     FramesResult,
     LatentResult,
     MixResult,
+    ParentFace,
     ParentInput,
     PhotoInput,
     StripResult,
@@ -46,6 +48,15 @@ class BlockingMixer:
 
     def frames(self, parents: Sequence[ParentInput], specs: Sequence[FrameSpec]) -> FramesResult:
         return self._wait(self.mixer.frames(parents, specs))
+
+    def hold_cuts(
+        self,
+        held: HeldCuts,
+        parents: Sequence[ParentInput],
+        faces: Sequence[ParentFace],
+        specs: Sequence[FrameSpec],
+    ) -> None:
+        self._wait(self.mixer.hold_cuts(held, parents, faces, specs))
 
     def explain(self, parents: Sequence[ParentInput], edits: Edits = _PLAIN) -> Explained:
         return self._wait(explain(self.mixer, parents, edits))

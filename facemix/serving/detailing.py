@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -30,6 +29,7 @@ from facemix.mixing.recipe import (
     PlacedPoints,
 )
 from facemix.serving.cache import Cache
+from facemix.serving.held_cuts import Cut, CutKey, HeldCuts
 from facemix.serving.lookers import Lookers
 from facemix.serving.observer import Observer
 from facemix.serving.together import together
@@ -39,15 +39,6 @@ from facemix.vae.geometry import GRID, SIDE, Geometry
 MOST_WHOLE = 2048  # pixels of the longer side of a photograph that a face is put into
 
 Decode = Callable[[np.ndarray], Awaitable[np.ndarray]]
-
-
-@dataclass(frozen=True)
-class Cut:
-    """A photograph, aligned as its crop is: (s, s, 3) uint8; s is at most its own resolution there, or the model's.
-    `key` names photograph, face and side."""
-
-    pixels: np.ndarray
-    key: tuple[object, ...]
 
 
 class Detailing:
@@ -78,7 +69,7 @@ class Detailing:
             "cuts",
             max_bytes=cache_bytes,
             seconds=cache_seconds,
-            size=lambda cut: cut.pixels.nbytes + 1024,
+            size=lambda cut: cut.bytes,
             observer=observer,
         )
         self._carries: Cache[Carry] = Cache(
@@ -88,6 +79,7 @@ class Detailing:
             size=lambda carry: carry.bytes,
             observer=observer,
         )
+        self._deletions = 0  # so often something was forgotten
 
     @property
     def bytes(self) -> dict[str, int]:
@@ -99,7 +91,8 @@ class Detailing:
         self._carries.clear()
 
     def forget(self, sha256: str) -> None:
-        """Drops all that is kept of a photograph."""
+        """Drops all that is kept of a photograph. What a job holds of it is let go of by `Holds.forget`."""
+        self._deletions += 1
         self._cuts.drop(lambda key: key[0] == sha256)
         self._carries.drop(lambda key: any(of is not None and of[0] == sha256 for _, of in key[1:]))
 
@@ -108,6 +101,30 @@ class Detailing:
         if not self._cuts.keeps:
             return
         await self._cut(photo, found, index, USUAL_SIDE, deadline)
+
+    async def hold(
+        self,
+        held: HeldCuts,
+        parents: Sequence[ParentInput],
+        faces: Sequence[ParentFace],
+        specs: Sequence[FrameSpec],
+        *,
+        deadline: float | None = None,
+    ) -> None:
+        """Puts into `held` what frames with detail are carried from, so that they can be drawn later, by an id alone
+        (`LatentInput.cuts`), whatever the cache forgets meanwhile.
+
+        Raises:
+            PhotographMissing: detail is asked for of a face whose photograph is not kept any more.
+            ImageError, DeadlineExceeded, EngineFailed, Stopping: see `Lookers.cut`.
+        """
+        specs = [spec for spec in specs if spec.edits.detail]
+        if not specs:
+            return
+        wanted = max(spec.edits.size or USUAL_SIDE for spec in specs)
+        for cut in await together(self._known(parents[one], faces[one], wanted, deadline) for one in _taken(specs)):
+            if cut is not None:
+                held.add(cut)
 
     @asynccontextmanager
     async def ahead(
@@ -156,7 +173,7 @@ class Detailing:
             PhotographMissing: detail is asked for of a face whose photograph is not kept any more.
             ImageError, Busy, DeadlineExceeded, EngineFailed, Stopping: see `Lookers.cut` and `decode`.
         """
-        wanted = max(spec.edits.size or USUAL_SIDE for spec in specs)
+        wanted, deletions = max(spec.edits.size or USUAL_SIDE for spec in specs), self._deletions
         cuts: list[Cut | None] = [None] * len(parents)
         taken = _taken(specs)
         known = await together(self._known(parents[place], faces[place], wanted, deadline) for place in taken)
@@ -175,7 +192,11 @@ class Detailing:
             own = await decode(latents)
             return await beside(lambda: self._made(cuts, own, side))
 
-        return await self._carries.get((side, *marks), make)
+        try:
+            return await self._carries.get((side, *marks), make)
+        finally:
+            if deletions != self._deletions:  # perhaps of a photograph that was cut before, and is in this
+                self._carries.drop(lambda key: key == (side, *marks))
 
     def shapes(self, crops: np.ndarray) -> np.ndarray:
         """See `Geometry.shapes`; nothing is displaced where there is no geometry. crops: (N, s, s, 3) uint8."""
@@ -317,15 +338,16 @@ class Detailing:
         return found
 
     def _kept(self, parent: ParentInput, side: int) -> Cut | None:
-        """The cut that is kept of a face without its photograph, rather for results of up to `side` than for others."""
+        """The cut that is held or kept of a face without its photograph, rather for results of up to `side` than for
+        others. What is held comes first: what is kept may change from one frame of a film to the next."""
         named = _of_photo(parent)
         if named is None:
             return None
-        for known in sorted((USUAL_SIDE, MOST_SIDE), key=lambda one: one != side):
-            found = self._cuts.peek(_key(named.sha256, named.placed, named.face, known))
-            if found is not None:
-                return found
-        return None
+        sides = sorted((USUAL_SIDE, MOST_SIDE), key=lambda one: one != side)
+        keys = [_key(named.sha256, named.placed, named.face, known) for known in sides]
+        held = parent.cuts if isinstance(parent, LatentInput) else None
+        looks = [self._cuts.peek] if held is None else [held.get, self._cuts.peek]
+        return next((found for look in looks for key in keys if (found := look(key)) is not None), None)
 
     async def _cut(self, photo: PhotoInput, found: FoundPhoto, index: int, most: int, deadline: float | None) -> Cut:
         face = found.faces[index].face
@@ -340,7 +362,7 @@ class Detailing:
         return await self._cuts.get(key, make)
 
 
-def _key(sha256: str, placed: PlacedPoints | None, index: int, most: int) -> tuple[object, ...]:
+def _key(sha256: str, placed: PlacedPoints | None, index: int, most: int) -> CutKey:
     return sha256, placed, index, most
 
 

@@ -12,6 +12,7 @@ from facemix.faces.types import Quality
 from facemix.mixing.notes import Note
 from facemix.mixing.recipe import Edits, LatentParent, PhotoParent, PlacedPoints, Recipe
 from facemix.safety.credentials import UploadCredentials
+from facemix.serving.held_cuts import HeldCuts
 
 
 class PhotoWatch(Protocol):
@@ -64,6 +65,7 @@ class LatentInput:
         parent: what the recipe calls it, whatever weight stands there; None puts the latent itself into the recipe.
         credentials: of the photograph that it is of.
         quality: what the gates measured on that photograph's face.
+        cuts: where detail finds that photograph before it looks into the cache.
     """
 
     z: np.ndarray
@@ -72,6 +74,7 @@ class LatentInput:
     parent: PhotoParent | LatentParent | None = None
     credentials: UploadCredentials | None = None
     quality: Quality | None = None
+    cuts: HeldCuts | None = field(default=None, repr=False, compare=False)
 
 
 ParentInput = PhotoInput | SampleInput | LatentInput

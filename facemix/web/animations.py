@@ -16,10 +16,12 @@ from facemix.imaging.video import find_ffmpeg
 from facemix.mixing.notes import Note
 from facemix.mixing.path import Easing, Loop, Stop, frames
 from facemix.mixing.recipe import Edits, ModelIdentity, PhotoParent, Recipe, normalise_weights
+from facemix.serving.admission import frames_of_specs
+from facemix.serving.held_cuts import HeldCuts
 from facemix.serving.replay import check_model
 from facemix.serving.types import Cost, FrameSpec, FramesResult, LatentInput, ParentFace
 from facemix.settings import Settings
-from facemix.web.inputs import Wanted, given_edits, given_parents, has_photos
+from facemix.web.inputs_json import given_edits, given_parents
 from facemix.web.jobs import Progress, Result
 from facemix.web.judging import About, hash_of
 from facemix.web.leaving import release_frames
@@ -29,10 +31,12 @@ from facemix.web.parents import GivenParent
 from facemix.web.release import named
 from facemix.web.schemas_jobs import AnimationBody, AnimationMediaType
 from facemix.web.state import MixerLike, ServerState
+from facemix.web.wanted import Wanted, has_photos
 from facemix.web.work import patiently
 
 GIF_BYTES_PER_PIXEL = 0.5  # as `MOST_GIF_PIXELS` counts
-CHUNK = 8  # frames drawn at once; between chunks others get their turn
+CHUNK = 8  # frames drawn at once at most; between chunks others get their turn
+CHUNK_COSTS = 32  # as for `Admission.ticket`; more would seldom find room beside others
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ class AnimationInput:
 
 @dataclass(frozen=True)
 class Film:
-    """What is left to draw once the parents are latents. Nothing of a photograph is held.
+    """What is left to draw once the parents are latents. Nothing of a photograph is held, but its aligned face where
+    detail is carried from it (`LatentInput.cuts`).
 
     Attributes:
         model: whose latents they are.
@@ -126,7 +131,7 @@ def check_keepable(wanted: AnimationInput, settings: Settings) -> None:
 
 
 def check_remembered(wanted: AnimationInput, settings: Settings) -> None:
-    """Refuses a film with the detail of photographs where none of it can be kept until its frames are drawn.
+    """Refuses a film with the detail of photographs where nothing of them is to be kept until its frames are drawn.
 
     Raises:
         RequestInvalid: nothing of photographs is kept in memory.
@@ -160,22 +165,26 @@ def _stops(body: AnimationBody) -> Iterator[tuple[tuple[float, ...], dict[str, f
 
 
 async def film_of(
-    request: Request, mixer: MixerLike, wanted: AnimationInput, deadline: float
+    request: Request, mixer: MixerLike, wanted: AnimationInput, deadline: float, held: HeldCuts
 ) -> tuple[Film, tuple[Recipe, ...], tuple[Note, ...], Cost]:
     """Everything that can be refused is refused here: the parents are looked up, and each stop is drawn once.
+
+    Args:
+        held: gets what the frames need of photographs.
 
     Returns:
         The film, a recipe for each stop, notes about words that say nothing, and what it took of the device.
 
     Raises:
-        FacemixError: see `Resolver` and `Mixer.frames`.
+        FacemixError: see `Resolver`, `Mixer.frames` and `Mixer.hold_cuts`.
     """
     resolve = resolver(request, mixer, deadline)
     parents = await resolve.parents(wanted.parents)
     edits, notes = settled(mixer, wanted.wanted)
     stops = stops_of(wanted, edits)
     made = await mixer.frames(parents, specs_of(stops, edits), deadline=deadline)
-    film = film_through(wanted, stops, edits, made)
+    film = film_through(wanted, stops, edits, made, held)
+    await mixer.hold_cuts(held, parents, made.parents, film.specs, deadline=deadline)
     await release_frames(request, mixer, made, whole=film.whole)
     return film, made.recipes, notes, resolve.cost + made.cost
 
@@ -192,9 +201,16 @@ def specs_of(stops: Sequence[Stop], edits: Edits) -> list[FrameSpec]:
     return [FrameSpec(stop.weights, edits.model_copy(update={"attributes": dict(stop.attributes)})) for stop in stops]
 
 
-def film_through(wanted: AnimationInput, stops: Sequence[Stop], edits: Edits, made: FramesResult) -> Film:
-    """made: the stops, drawn; what is kept of it are the parents' latents, and where detail is carried, of which
-    photographs they are: these are looked for in memory when the frames are drawn."""
+def film_through(
+    wanted: AnimationInput, stops: Sequence[Stop], edits: Edits, made: FramesResult, held: HeldCuts | None = None
+) -> Film:
+    """
+    Args:
+        made: the stops, drawn; what is kept of it are the parents' latents, and where detail is carried, of which
+            photographs they are.
+        held: where these are looked for when the frames are drawn, see `Mixer.hold_cuts`; None for what the caches have
+            by then.
+    """
     named_as = made.recipes[0].parents
     latents = tuple(
         LatentInput(
@@ -202,6 +218,7 @@ def film_through(wanted: AnimationInput, stops: Sequence[Stop], edits: Edits, ma
             used.where,
             parent=parent if edits.detail and isinstance(parent, PhotoParent) else None,
             credentials=used.credentials,
+            cuts=held,
         )
         for z, used, parent in zip(made.latents, made.parents, named_as, strict=True)
     )
@@ -210,6 +227,14 @@ def film_through(wanted: AnimationInput, stops: Sequence[Stop], edits: Edits, ma
     recipe = named(made.recipes)
     whole = hash_of([*(one.hash for one in made.recipes), f"{wanted.count} {wanted.easing} {wanted.loop}"])
     return Film(recipe.model, recipe, whole, latents, tuple(specs), wanted.fps, repeats, wanted.media_type, wanted.size)
+
+
+def chunks(specs: tuple[FrameSpec, ...]) -> Iterator[tuple[FrameSpec, ...]]:
+    """The frames in lots that others' work comes between: fewer, the more each of them costs."""
+    if specs:
+        length = max(1, min(CHUNK, CHUNK_COSTS // max(frames_of_specs([spec], 0) for spec in specs)))
+        for first in range(0, len(specs), length):
+            yield specs[first : first + length]
 
 
 async def make_film(state: ServerState, mixer: MixerLike, film: Film, progress: Progress, whose: About) -> Result:
@@ -256,8 +281,8 @@ async def make_film(state: ServerState, mixer: MixerLike, film: Film, progress: 
         return await under_way
 
     def drawn() -> Iterator[np.ndarray]:
-        for first in range(0, len(film.specs), CHUNK):
-            yield from asyncio.run_coroutine_threadsafe(chunk(film.specs[first : first + CHUNK]), loop).result()
+        for specs in chunks(film.specs):
+            yield from asyncio.run_coroutine_threadsafe(chunk(specs), loop).result()
 
     def write() -> bytes:
         return encode_animation(

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TypeVar
 
-from anyio import to_thread
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from facemix.errors import MediaTypeUnsupported
-from facemix.web.inputs import parse
 from facemix.web.negotiation import known_copy
 from facemix.web.reports import server_timing
 
 JSON = "application/json"
-
-B = TypeVar("B", bound=BaseModel)
 
 
 def json_answer(body: BaseModel, headers: Mapping[str, str] | None = None, *, status: int = 200) -> Response:
@@ -42,19 +36,3 @@ def tagged(request: Request, content: bytes, tag: str, *, cache: str, headers: M
     if known_copy(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     return Response(content, media_type=JSON, headers=headers)
-
-
-async def read_json(request: Request, model: type[B]) -> B:
-    """A strict JSON body; read in a thread, since tens of megabytes of it would hold up the loop.
-
-    Raises:
-        MediaTypeUnsupported: it is something else.
-        RequestInvalid: it does not fit; names the member.
-    """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != JSON:
-        raise MediaTypeUnsupported(
-            f"the body is {media_type[:100]!r}" if media_type else "the request has no Content-Type",
-            hint=f"send {JSON}",
-        )
-    return await to_thread.run_sync(parse, model, await request.body())

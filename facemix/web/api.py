@@ -10,12 +10,13 @@ from starlette.responses import Response
 
 from facemix.errors import EngineFailed
 from facemix.imaging.encode import MediaType
+from facemix.serving.admission import frames_to_draw
 from facemix.serving.types import MixResult, StripResult
 from facemix.web import openapi
 from facemix.web.answers import JSON, json_answer, timing
 from facemix.web.card import card_licence, card_limitations
 from facemix.web.choosing import choice_of
-from facemix.web.inputs import MixInput, StripInput, read_mix, read_strip
+from facemix.web.inputs import read_mix, read_strip
 from facemix.web.leaving import about, release_frames, release_mix
 from facemix.web.mixes import frames_of_mix, mix_wanted, strip_wanted
 from facemix.web.negotiation import known_copy, negotiate
@@ -23,15 +24,12 @@ from facemix.web.parents import frames_of
 from facemix.web.problems import jsonable, request_id
 from facemix.web.release import sample_recipe
 from facemix.web.reports import frame_sheet, model_name, parent_reports, released_image
-from facemix.web.schemas import (
-    Health,
-    MixResponse,
-    ModelResponse,
-    Note_,
-    Readiness,
-    StripResponse,
-)
+from facemix.web.schemas_health import Health, Readiness
+from facemix.web.schemas_mixes import MixResponse, StripResponse
+from facemix.web.schemas_parts import Note_
+from facemix.web.schemas_reference import ModelResponse
 from facemix.web.state import MixerLike, ServerState
+from facemix.web.wanted import MixInput, StripInput
 from facemix.web.work import charge, do_work
 
 IMAGE_TYPES = openapi.IMAGE_TYPES
@@ -132,7 +130,7 @@ async def strip(request: Request) -> Response:
     return await do_work(
         request,
         lambda: read_strip(request, state.settings),
-        lambda wanted: frames_of(wanted.parents, wanted.wanted.edits.decoded(2, wanted.steps)),
+        lambda wanted: frames_of(wanted.parents, frames_to_draw(wanted.wanted.edits, 2, wanted.steps)),
         work,
     )
 

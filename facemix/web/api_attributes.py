@@ -15,10 +15,11 @@ from facemix.imaging.encode import encode_mask
 from facemix.mixing.recipe import MOST_MOVED, REGIONS
 from facemix.mixing.regions import TITLES, masks
 from facemix.web import openapi
-from facemix.web.answers import json_answer, read_json, tagged
+from facemix.web.answers import json_answer, tagged
 from facemix.web.choosing import choice_of
+from facemix.web.inputs import read_json
 from facemix.web.reports import model_name
-from facemix.web.schemas import EmbeddedImage, Note_
+from facemix.web.schemas_parts import EmbeddedImage, Note_
 from facemix.web.schemas_reference import (
     AttributeReport,
     AttributesResponse,

@@ -13,14 +13,17 @@ from facemix.mixing.reading import MOST_VALUES
 from facemix.web import openapi
 from facemix.web.answers import json_answer
 from facemix.web.api_jobs import job_body
-from facemix.web.batches import VALUES_OF_ITEM, BatchInput, batch_from_archive, batch_from_json, make_batch
+from facemix.web.batches import VALUES_OF_ITEM, BatchInput, batch_from_archive, batch_from_json, hold_faces, make_batch
 from facemix.web.consent import note_consent
-from facemix.web.inputs import ReplayFields, has_photos, json_body, parse, read_photo_form, validated
+from facemix.web.inputs import json_body, read_photo_form
+from facemix.web.inputs_form import ReplayFields, validated
+from facemix.web.inputs_json import parse
 from facemix.web.jobs import Progress, Result
 from facemix.web.leaving import about
 from facemix.web.mixes import owner_of
 from facemix.web.schemas_batches import BatchBody, BatchResponse
 from facemix.web.state import MixerLike, ServerState
+from facemix.web.wanted import has_photos
 from facemix.web.work import do_work
 
 _FIELDS = ("image_format", "portable")
@@ -51,13 +54,17 @@ async def batches(request: Request) -> Response:
     async def work(mixer: MixerLike, wanted: BatchInput, deadline: float) -> Response:
         owner, whose = owner_of(request), about(request, mixer.model)
         sender = getattr(request.state, "sender", None)
+        held = state.holds.new()
+        await hold_faces(state, mixer, wanted, owner, held, deadline)
 
         async def make(progress: Progress) -> Result:
             await state.check_budget(sender)  # what was spent while it waited counts, too
             async with state.lease(mixer.model) as live:
-                return await make_batch(state, live, wanted.items, replace(whose, model=live.model), progress)
+                return await make_batch(state, live, wanted.items, replace(whose, model=live.model), progress, held)
 
-        job = await state.jobs.submit("batch", len(wanted.items), make, owner=owner, holds=wanted.bytes)
+        job = await state.jobs.submit(
+            "batch", len(wanted.items), make, owner=owner, holds=wanted.bytes + held.bytes, release=held.clear
+        )
         body = BatchResponse(job=job_body(job, request))
         return json_answer(body, {"Location": body.job.url, "Cache-Control": "no-store"}, status=202)
 

@@ -23,12 +23,13 @@ from facemix.web.access import closed
 from facemix.web.answers import JSON, json_answer, timing
 from facemix.web.explanations import answer_of, check_explainable, explain_wanted, frames_of_explanation
 from facemix.web.governed import Governed
-from facemix.web.inputs import MixInput, read_mix
+from facemix.web.inputs import read_mix
 from facemix.web.leaving import release_mix
 from facemix.web.mixes import owner_of
 from facemix.web.negotiation import negotiate
 from facemix.web.schemas_explain import ExplainResponse, RecordResponse
 from facemix.web.state import MixerLike, ServerState
+from facemix.web.wanted import MixInput
 from facemix.web.work import charge, do_work
 
 log = logging.getLogger("facemix.web")

@@ -22,13 +22,14 @@ from facemix.web.mixes import keyed_owner, owner_of
 from facemix.web.negotiation import negotiate
 from facemix.web.problems import request_id
 from facemix.web.reports import FACES_SHOWN, face_reports, model_name
-from facemix.web.schemas import FacesResponse, PhotoReport
+from facemix.web.schemas_faces import FacesResponse, PhotoReport
 from facemix.web.schemas_kept import KeptFaceBody, KeptFacesResponse
 from facemix.web.state import MixerLike, ServerState
 from facemix.web.work import charge, do_work
 
 # What registering the faces of a photo may cost on top of looking at it, in frames; known only once it was looked at.
 EXPECTED_FACES = 1
+FRAMES_OF_PHOTO = 1 + EXPECTED_FACES
 # The photo is decoded anew for each, so a crowd would cost as many photos.
 MOST_CUTS = 4
 
@@ -63,7 +64,7 @@ async def faces(request: Request) -> Response:
         charge(request, mixer, cost)
         return await mixer.write(_answer, found, kept, request)
 
-    return await do_work(request, lambda: read_photo(request, state.settings), lambda photo: 1 + EXPECTED_FACES, work)
+    return await do_work(request, lambda: read_photo(request, state.settings), lambda photo: FRAMES_OF_PHOTO, work)
 
 
 async def _keep(
@@ -74,7 +75,8 @@ async def _keep(
     if not usable:
         return {}, Cost()
     state = ServerState.of(request)
-    with state.admission.ticket(max(0, len(usable) - EXPECTED_FACES)):  # a crowd is known for one only by now
+    more = max(0, len(usable) - EXPECTED_FACES)  # a crowd is known for one only by now
+    with state.admission.ticket(more, beside=FRAMES_OF_PHOTO):
         latents, cost = await mixer.encode(np.stack([face.crop for face in usable]), deadline=deadline)
         try:
             await mixer.keep_cuts(photo, found, [face.index for face in usable[:MOST_CUTS]], deadline=deadline)
@@ -143,7 +145,7 @@ async def forget_face(request: Request, identity: str) -> Response:
     state, owner = ServerState.of(request), owner_of(request)
     face = await state.stores.faces.get(identity, owner=owner)
     await state.stores.faces.delete(identity, owner=owner)
-    state.models.forget(face.parent.sha256)  # of the memory, too
+    state.forget(face.parent.sha256)  # of the memory, too
     return gone(request, "face", identity)
 
 

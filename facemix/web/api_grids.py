@@ -14,10 +14,10 @@ from facemix.imaging.sheet import labelled_sheet
 from facemix.mixing.notes import Note
 from facemix.serving.types import FramesResult
 from facemix.web import openapi
-from facemix.web.answers import JSON, json_answer, read_json, timing
+from facemix.web.answers import JSON, json_answer, timing
 from facemix.web.consent import note_consent
 from facemix.web.grids import GridInput, grid_input
-from facemix.web.inputs import has_photos
+from facemix.web.inputs import read_json
 from facemix.web.leaving import release_frames
 from facemix.web.mixes import resolver, settled
 from facemix.web.negotiation import negotiate
@@ -25,9 +25,10 @@ from facemix.web.parents import frames_of
 from facemix.web.problems import request_id
 from facemix.web.release import named
 from facemix.web.reports import frame_sheet, model_name, parent_reports
-from facemix.web.schemas import Note_
 from facemix.web.schemas_grids import GridBody, GridCell, GridResponse
+from facemix.web.schemas_parts import Note_
 from facemix.web.state import MixerLike, ServerState
+from facemix.web.wanted import has_photos
 from facemix.web.work import charge, do_work
 
 router = APIRouter(default_response_class=Response, tags=["mixing"])
@@ -66,7 +67,7 @@ async def grids(request: Request) -> Response:
         await release_frames(request, mixer, made)
         return await mixer.write(_file, mixer, wanted, made, notes, media_type, request)
 
-    return await do_work(request, read, lambda wanted: frames_of(wanted.parents, wanted.pictures), work)
+    return await do_work(request, read, lambda wanted: frames_of(wanted.parents, wanted.drawn), work)
 
 
 async def _made(

@@ -8,6 +8,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from facemix.serving.admission import frames_to_draw
 from facemix.web import openapi
 from facemix.web.animations import (
     AnimationInput,
@@ -17,18 +18,19 @@ from facemix.web.animations import (
     film_of,
     make_film,
 )
-from facemix.web.answers import json_answer, read_json
+from facemix.web.answers import json_answer
 from facemix.web.consent import note_consent
 from facemix.web.deletions import gone
-from facemix.web.inputs import has_photos
+from facemix.web.inputs import read_json
 from facemix.web.jobs import Job, Progress, Result
 from facemix.web.leaving import about
 from facemix.web.links import absolute
 from facemix.web.mixes import keyed_owner, owner_of
 from facemix.web.parents import frames_of
-from facemix.web.schemas import Note_
 from facemix.web.schemas_jobs import AnimationBody, AnimationResponse, JobBody, JobsResponse
+from facemix.web.schemas_parts import Note_
 from facemix.web.state import MixerLike, ServerState
+from facemix.web.wanted import has_photos
 from facemix.web.work import charge, do_work
 
 router = APIRouter(default_response_class=Response, tags=["jobs"])
@@ -38,7 +40,8 @@ router = APIRouter(default_response_class=Response, tags=["jobs"])
     "/api/v1/animations",
     summary="Start an animation",
     description="A film through any number of faces made of the same parents. What can be refused is refused at once; "
-    "the drawing is a job, whose address is in `Location`. Photos are not held while it waits.",
+    "the drawing is a job, whose address is in `Location`. Photos are not held while it waits; with "
+    "`detail` their aligned faces are, in memory, until it has ended.",
     status_code=202,
     openapi_extra=openapi.json_body(AnimationBody, photos=True),
     responses={202: openapi.queued(AnimationResponse), **openapi.UPLOAD_ERRORS},
@@ -55,7 +58,8 @@ async def animations(request: Request) -> Response:
         return wanted
 
     async def work(mixer: MixerLike, wanted: AnimationInput, deadline: float) -> Response:
-        film, recipes, notes, cost = await film_of(request, mixer, wanted, deadline)
+        held = state.holds.new()
+        film, recipes, notes, cost = await film_of(request, mixer, wanted, deadline, held)
         charge(request, mixer, cost)
         whose = about(request, film.model)  # the request itself would keep its photos for as long as the job waits
 
@@ -66,7 +70,9 @@ async def animations(request: Request) -> Response:
             async with state.lease(film.model) as live:
                 return await make_film(state, live, film, progress, whose)
 
-        job = await state.jobs.submit("animation", len(film.specs), make, owner=owner_of(request))
+        job = await state.jobs.submit(
+            "animation", len(film.specs), make, owner=owner_of(request), holds=held.bytes, release=held.clear
+        )
         body = AnimationResponse(
             job=job_body(job, request),
             recipes=list(recipes),
@@ -77,7 +83,9 @@ async def animations(request: Request) -> Response:
     return await do_work(
         request,
         read,
-        lambda wanted: frames_of(wanted.parents, wanted.wanted.edits.decoded(len(wanted.parents), len(wanted.stops))),
+        lambda wanted: frames_of(
+            wanted.parents, frames_to_draw(wanted.wanted.edits, len(wanted.parents), len(wanted.stops))
+        ),
         work,
     )
 

@@ -11,9 +11,10 @@ from starlette.responses import Response
 from facemix.errors import LatentRefused, RequestInvalid, SignatureInvalid
 from facemix.serving.replay import check_model
 from facemix.web import openapi
-from facemix.web.answers import json_answer, read_json
+from facemix.web.answers import json_answer
 from facemix.web.api_faces import described
 from facemix.web.governed import Governed
+from facemix.web.inputs import read_json
 from facemix.web.latent_files import VALID_DAYS, LatentFiles
 from facemix.web.mixes import owner_of
 from facemix.web.schemas_kept import ImportBody, KeptFaceBody, LatentFileBody
@@ -25,8 +26,8 @@ router = APIRouter(default_response_class=Response, tags=["faces"])
 @router.get(
     "/api/v1/faces/{identity}/latent",
     summary="Take a face away as a signed file",
-    description="The latent with its model, owner, purpose and expiry, signed by this installation. Whoever has the "
-    "file has the face, also after it was deleted here.",
+    description="The latent with its model, owner, purpose, expiry and what the gates measured of the face, signed by "
+    "this installation. Whoever has the file has the face, also after it was deleted here.",
     responses={200: openapi.ok("The file, as text.", LatentFileBody), **openapi.KEPT_ERRORS},
 )
 async def export_latent(request: Request, identity: str) -> Response:
@@ -83,7 +84,9 @@ async def import_latent(request: Request) -> Response:
                 where="latent",
             )
         mixer.check_outside(read.z, where="latent")
-    kept = await state.stores.faces.put(read.z, read.parent, read.model, owner=owner, credentials=read.credentials)
+    kept = await state.stores.faces.put(
+        read.z, read.parent, read.model, owner=owner, credentials=read.credentials, quality=read.quality
+    )
     return json_answer(described(kept, state), {"Cache-Control": "no-store"}, status=201)
 
 

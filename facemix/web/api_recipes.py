@@ -13,10 +13,11 @@ from facemix.errors import RecordMissing
 from facemix.mixing.recipe import LatentParent, SampleParent
 from facemix.settings import Settings
 from facemix.web import openapi
-from facemix.web.answers import json_answer, read_json
+from facemix.web.answers import json_answer
 from facemix.web.consent import note_consent
 from facemix.web.deletions import gone
-from facemix.web.inputs import MixInput, given_edits, given_parents, has_photos, replay_input
+from facemix.web.inputs import read_json
+from facemix.web.inputs_json import given_edits, given_parents
 from facemix.web.leaving import release_mix
 from facemix.web.links import delete_page_of, page_of, picture_of
 from facemix.web.mixes import frames_of_mix, mix_wanted
@@ -24,6 +25,7 @@ from facemix.web.reports import model_name
 from facemix.web.saved import Saved
 from facemix.web.schemas_kept import Lineage, SaveBody, SavedRecipeResponse, SavedResponse
 from facemix.web.state import MixerLike, ServerState
+from facemix.web.wanted import MixInput, has_photos, replay_input
 from facemix.web.work import charge, do_work
 
 router = APIRouter(default_response_class=Response, tags=["recipes"])

@@ -12,9 +12,10 @@ from starlette.responses import Response
 
 from facemix import errors
 from facemix.web import openapi
-from facemix.web.answers import json_answer, read_json
+from facemix.web.answers import json_answer
 from facemix.web.governed import Governed
 from facemix.web.held import described, held_page_of, reviews_of, status_of
+from facemix.web.inputs import read_json
 from facemix.web.middleware import is_head
 from facemix.web.reporting import report
 from facemix.web.schemas_reviews import AppealBody, ReportBody, ReportResponse, ReviewStatusResponse

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
@@ -15,23 +15,26 @@ from typing import Any
 
 from anyio import to_thread
 
-from facemix.errors import FacemixError, RequestInvalid, Stopping
+from facemix.errors import FaceGone, FacemixError, PhotographMissing, RequestInvalid, Stopping
 from facemix.imaging.encode import MEDIA_TYPES
+from facemix.mixing.recipe import Edits
 from facemix.serving import batch
-from facemix.serving.types import MixResult
+from facemix.serving.held_cuts import HeldCuts
+from facemix.serving.types import FrameSpec, LatentInput, MixResult, ParentFace
 from facemix.settings import Settings
 from facemix.web.archives import Archive
-from facemix.web.inputs import MixInput, Wanted, check_keep, mix_from_body
+from facemix.web.inputs_json import mix_from_body
 from facemix.web.job_work import GivenItem
 from facemix.web.jobs import Progress, Result
 from facemix.web.judging import About
 from facemix.web.leaving import kept_record
 from facemix.web.many_faces import check_alone
 from facemix.web.mixes import frames_of_mix, mix_resolved
-from facemix.web.parents import Resolver
+from facemix.web.parents import GivenFace, Resolver
 from facemix.web.problems import internal_error
 from facemix.web.schemas_batches import BatchBody
 from facemix.web.state import MixerLike, ServerState
+from facemix.web.wanted import MixInput, Wanted, check_keep, check_number
 from facemix.web.work import with_patience
 
 log = logging.getLogger("facemix.web")
@@ -53,10 +56,16 @@ class Item:
 
 @dataclass(frozen=True)
 class BatchInput:
-    """A batch as it was asked for. `bytes`: memory that its photographs take until it is done."""
+    """A batch as it was asked for.
+
+    Attributes:
+        bytes: memory that its photographs take until it is done.
+        faces: ids of faces whose detail is carried, and at the most what side of a result; None for the usual one.
+    """
 
     items: tuple[Item, ...]
     bytes: int
+    faces: Mapping[str, int | None] = field(default_factory=dict)
 
 
 def batch_from_json(body: BatchBody, settings: Settings, size: int) -> BatchInput:
@@ -68,6 +77,7 @@ def batch_from_json(body: BatchBody, settings: Settings, size: int) -> BatchInpu
     if len(body.items) > settings.max_items:
         raise _too_many(len(body.items), settings)
     items = []
+    faces: dict[str, int | None] = {}
     for index, one in enumerate(body.items):
         try:
             wanted = mix_from_body(one, settings)
@@ -76,7 +86,11 @@ def batch_from_json(body: BatchBody, settings: Settings, size: int) -> BatchInpu
             error.where = f"items.{index}" + (f".{error.where}" if error.where else "")
             raise
         items.append(Item(index + 1, one.name or f"mix {index + 1}", partial(_given, wanted)))
-    return BatchInput(tuple(items), size)
+        edits = wanted.wanted.edits
+        for parent in wanted.parents if edits.detail else ():
+            if isinstance(parent, GivenFace):
+                faces[parent.face_id] = max(faces.get(parent.face_id) or 0, edits.size or 0) or None
+    return BatchInput(tuple(items), size, faces)
 
 
 def batch_from_archive(data: bytes, settings: Settings, image_format: str, portable: bool) -> BatchInput:
@@ -104,11 +118,7 @@ def batch_from_archive(data: bytes, settings: Settings, image_format: str, porta
         if isinstance(row.wish, FacemixError):
             raise row.wish
         wish = row.wish
-        if len(wish.sources) > settings.max_parents:
-            raise RequestInvalid(
-                f"{len(wish.sources)} faces were given",
-                hint=f"this server mixes at most {settings.max_parents} faces at once",
-            )
+        check_number(len(wish.sources), settings, f"{len(wish.sources)} faces were given")
         check_keep(wish.edits)
         wanted = Wanted(wish.edits, wish.prompt, wish.negative_prompt)
         return MixInput(wish.parents(photo), wanted, image_format, portable)
@@ -119,10 +129,33 @@ def batch_from_archive(data: bytes, settings: Settings, image_format: str, porta
     return BatchInput(tuple(Item(row.number, row.name, partial(read, row)) for row in rows), len(data))
 
 
+async def hold_faces(
+    state: ServerState, mixer: MixerLike, wanted: BatchInput, owner: str | None, held: HeldCuts, deadline: float
+) -> None:
+    """Puts into `held` what detail takes of the faces that the batch names by their ids. What is not kept any more is
+    left out: the manifest will say so."""
+    for identity, side in wanted.faces.items():
+        try:
+            kept = await state.stores.faces.get(identity, owner=owner)
+            face = LatentInput(kept.z, identity, 1.0, kept.parent)
+            spec = FrameSpec((1.0,), Edits(detail=1.0, size=side))
+            await mixer.hold_cuts(held, [face], [ParentFace(identity, None, None)], [spec], deadline=deadline)
+        except (FaceGone, PhotographMissing):
+            continue
+
+
 async def make_batch(
-    state: ServerState, mixer: MixerLike, items: Sequence[Item], whose: About, progress: Progress
+    state: ServerState,
+    mixer: MixerLike,
+    items: Sequence[Item],
+    whose: About,
+    progress: Progress,
+    held: HeldCuts | None = None,
 ) -> Result:
     """An archive of all that can be made, with a manifest that says what became of each.
+
+    Args:
+        held: what is held of faces by id, see `hold_faces`.
 
     Raises:
         Stopping: the server takes nothing new.
@@ -133,7 +166,7 @@ async def make_batch(
     with zipfile.ZipFile(packed, "w") as made:
         for item in items:
             try:
-                entry, data, one = await _one(state, mixer, item, whose, progress)
+                entry, data, one = await _one(state, mixer, item, whose, progress, held)
                 await to_thread.run_sync(_pack, made, entry["file"], data)
                 given.append(one)
             except Stopping:
@@ -155,14 +188,14 @@ async def make_batch(
 
 
 async def _one(
-    state: ServerState, mixer: MixerLike, item: Item, whose: About, progress: Progress
+    state: ServerState, mixer: MixerLike, item: Item, whose: About, progress: Progress, held: HeldCuts | None
 ) -> tuple[dict[str, Any], bytes, GivenItem]:
     """What the manifest says of it, its file, and what the ledger is to know."""
     wanted = await to_thread.run_sync(item.read)
     stores = state.stores
 
     async def mix(deadline: float) -> MixResult:
-        resolve = Resolver(mixer, stores.faces, stores.saved, whose.owner, deadline, state.photo_limits)
+        resolve = Resolver(mixer, stores.faces, stores.saved, whose.owner, deadline, state.photo_limits, held)
         return await mix_resolved(resolve, mixer, wanted, deadline)
 
     result = await with_patience(state, frames_of_mix(wanted), mix)

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from facemix.errors import ConfigError, FacemixError, TooManyConnections
 from facemix.web.problems import PROBLEM_MEDIA_TYPE
 from facemix.web.rates import network
-from facemix.web.schemas import Problem
+from facemix.web.schemas_parts import Problem
 
 RETRY_AFTER_SECONDS = 2
 

@@ -241,7 +241,7 @@ def _nearest(governed: Governed, review: Review) -> str:
 
 def _event(row: AuditRow, review: Review) -> tuple[str, str]:
     """Who did something, empty for what nobody at the console did, and what it was."""
-    from facemix.governance.review import ITSELF
+    from facemix.governance.audit import ITSELF
 
     if row.actor != ITSELF or row.action not in _BY_ITSELF:
         return row.actor, _HISTORY.get(row.action, row.action)

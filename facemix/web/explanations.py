@@ -24,13 +24,11 @@ from facemix.serving.explain import (
 )
 from facemix.serving.training_faces import TrainingFaces
 from facemix.settings import Settings
-from facemix.web.inputs import MixInput
 from facemix.web.many_faces import check_alone
 from facemix.web.mixes import resolver, settled_edits
 from facemix.web.parents import MOST_PICTURES, frames_of
 from facemix.web.problems import request_id
 from facemix.web.reports import embed, embedded, model_name, parent_reports
-from facemix.web.schemas import EmbeddedImage
 from facemix.web.schemas_explain import (
     ClosenessReport,
     EditReport,
@@ -38,7 +36,9 @@ from facemix.web.schemas_explain import (
     NeighbourReport,
     ParentInfluence,
 )
+from facemix.web.schemas_parts import EmbeddedImage
 from facemix.web.state import MixerLike, ServerState
+from facemix.web.wanted import MixInput
 
 log = logging.getLogger("facemix.web")
 

@@ -28,7 +28,7 @@ from facemix.web.governed import Governed
 from facemix.web.limits import Buffered
 from facemix.web.middleware import is_head
 from facemix.web.problems import request_id
-from facemix.web.schemas import Health
+from facemix.web.schemas_health import Health
 from facemix.web.stack import surround
 from facemix.web.state import MixerLike, ServerState
 from facemix.web.stores import Stores

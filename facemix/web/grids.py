@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from facemix.errors import RequestInvalid
 from facemix.mixing.grids import Grid, Weights, corners_grid, pairs_grid, weights_grid
 from facemix.mixing.recipe import Edits, Variation
+from facemix.serving.admission import frames_to_draw
 from facemix.serving.types import FrameSpec
 from facemix.settings import Settings
-from facemix.web.inputs import Wanted, given_edits, given_parents
+from facemix.web.inputs_json import given_edits, given_parents
 from facemix.web.many_faces import check_frames
 from facemix.web.parents import GivenParent
 from facemix.web.schemas_grids import GridBody, GridKind
+from facemix.web.wanted import Wanted
 
 _SIDE, _SIDE_OF_VARIATIONS = 5, 3
 _RADIUS = 0.3
@@ -66,9 +68,9 @@ class GridInput:
         return len(self.grid.columns)
 
     @property
-    def pictures(self) -> int:
-        """How many are decoded for all cells."""
-        return self.wanted.edits.decoded(len(self.parents), len(self.faces))
+    def drawn(self) -> int:
+        """What drawing all cells costs, in frames."""
+        return frames_to_draw(self.wanted.edits, len(self.parents), len(self.faces))
 
     def specs(self, edits: Edits) -> list[FrameSpec]:
         """The faces, all with these edits."""

@@ -32,7 +32,8 @@ _NEXT: dict[State, str] = {
     "claimed": "Somebody is looking at it.",
     "escalated": "It is being talked over.",
     "appealed": "Somebody will look at it again.",
-    "approved": "The result has been fetched, or its time is up, and it is deleted. The same mix can be made again.",
+    "approved": "The result is not there any more: it was fetched, its time is up, or the checks are others by now. "
+    "The same mix can be made again.",
     "rejected": "The result is deleted.",
     "expired": "Nobody decided in time, so the result was deleted. You can make it again.",
 }

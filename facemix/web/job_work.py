@@ -108,6 +108,7 @@ class Entry:
     Attributes:
         holds: bytes of memory that its work holds.
         working: the work; it is what is cancelled when the job is given up.
+        release: lets go of what its work holds.
         task: sees to the end of it; nothing but the end of the event loop cancels it.
         refusal: why it was given up, unless somebody asked for that.
         over: set once nothing changes any more.
@@ -118,6 +119,7 @@ class Entry:
     holds: int
     progress: Progress
     working: asyncio.Task[Result]
+    release: Callable[[], None]
     over: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     refusal: FacemixError | None = None

@@ -67,17 +67,40 @@ class Jobs:
         """Jobs that wait or are worked on."""
         return len(self._mine) + len(self._coming)
 
-    async def submit(self, kind: str, total: int, work: Work, *, owner: str | None, holds: int = 0) -> Job:
+    async def submit(
+        self,
+        kind: str,
+        total: int,
+        work: Work,
+        *,
+        owner: str | None,
+        holds: int = 0,
+        release: Callable[[], None] = lambda: None,
+    ) -> Job:
         """Queues a job. For whoever leaves meanwhile there is none.
 
         Args:
             holds: bytes of memory that `work` holds until it has ended.
+            release: lets go of them: called when the job has ended, and at once where there will be none.
 
         Raises:
             Busy: too many wait already, or they hold too much.
             Stopping: the server takes nothing new.
             StorageFull, StorageUnavailable: it cannot be written down.
         """
+        try:
+            job = await self._written(kind, total, owner, holds)
+        except BaseException:
+            release()
+            raise
+        progress = Progress(lambda done: entry.change(done=min(done, total)))
+        working = asyncio.create_task(self._work(work, progress, lambda: entry.change(state="running")))
+        entry = self._mine[job.id] = Entry(job, owner, holds, progress, working, release)
+        entry.task = asyncio.create_task(self._run(entry))
+        return job
+
+    async def _written(self, kind: str, total: int, owner: str | None, holds: int) -> Job:
+        """The job, on the shelf. Raises as `submit`."""
         self._check_open()
         self._check_room(holds)
         job = Job("", kind, "queued", 0, total, datetime.now(UTC), datetime.now(UTC))
@@ -93,12 +116,7 @@ class Jobs:
             with suppress(RecordMissing, StorageUnavailable):
                 await self._shelf.delete(KIND, kept.id, owner=owner)
             raise
-        job = replace(job, id=kept.id, created_at=kept.created_at, expires_at=kept.expires_at)
-        progress = Progress(lambda done: entry.change(done=min(done, total)))
-        working = asyncio.create_task(self._work(work, progress, lambda: entry.change(state="running")))
-        entry = self._mine[kept.id] = Entry(job, owner, holds, progress, working)
-        entry.task = asyncio.create_task(self._run(entry))
-        return job
+        return replace(job, id=kept.id, created_at=kept.created_at, expires_at=kept.expires_at)
 
     async def get(self, identity: str, *, owner: str | None) -> Job:
         """How a job stands. Raises `JobGone`: unknown, expired, deleted, or another key's."""
@@ -169,7 +187,7 @@ class Jobs:
         if self.inside >= self._at_once + self._most:
             raise Busy(f"{self.inside} jobs are worked on or wait", hint="try again when some are done", retry_after=10)
         held = sum(entry.holds for entry in self._mine.values()) + sum(self._coming)
-        if held and held + holds > self._most_bytes:
+        if holds and held and held + holds > self._most_bytes:
             raise Busy(
                 f"the jobs that wait hold {held} bytes; at most {self._most_bytes} may be",
                 hint="try again when some are done",
@@ -205,6 +223,7 @@ class Jobs:
             error = internal_error()
         finally:
             entry.give_up()  # whatever it left behind in a thread stops; and so does the work at the end of the loop
+            entry.release()
             try:
                 await self._end(entry, error, telling)
             finally:

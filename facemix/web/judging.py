@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, NoReturn, Protocol, TypeVar
 
 import numpy as np
 
@@ -25,9 +25,9 @@ from facemix.web.threads import Threads
 if TYPE_CHECKING:
     from facemix.governance.operators import Operators
     from facemix.governance.review import Review, Reviews
-    from facemix.governance.review_states import State, Trigger
+    from facemix.governance.review_states import Trigger
     from facemix.safety.gallery import Gallery
-    from facemix.safety.guard import Guard
+    from facemix.safety.guard import Guard, Match
 
 log = logging.getLogger("facemix.web")
 
@@ -140,7 +140,7 @@ class Reviewed:
 
     Args:
         guard: None where nobody can be enrolled.
-        gallery: that of the guard; what was approved before somebody was enrolled has to be looked at again.
+        gallery: that of the guard, for `era`.
         draw: numbers from 0 to 1, for the random share.
     """
 
@@ -156,7 +156,7 @@ class Reviewed:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._share = settings.review_share
-        self._reviews, self._guard, self._gallery = reviews, guard, gallery
+        self._reviews, self._guard = reviews, guard
         self._draw = draw
         # Apart: a queue that hangs must not hold up the looks at other results.
         self._looking, self._asking = Threads(CALLS_AT_ONCE), Threads(CALLS_AT_ONCE)
@@ -180,20 +180,42 @@ class Reviewed:
         await self._rejections.check({whole, *hashes})
         guard = self._guard
         if guard is not None:
-            # Each is decided on apart: who approves a likeness to one person has not seen the others.
-            for match in await self._looking.run(lambda: guard.matches(frames, path=path)):
-                detail = f"at a distance of {match.distance:.3f} from protected person {match.id}"
-                leaves = frames[match.frame] if shown is None else shown
-                await self._hold(about, "guard", detail, whole, leaves, write, subject=match.id)
+            found = await self._looking.run(lambda: guard.matches(frames, path=path))
+            await self._check_likeness(about, found, frames, whole, write, shown)
         margin, lowest = min(zip(margins, range(len(frames)), strict=True))
         doubted = margin < LOW_MARGIN
         chosen = by_lot and not doubted and self._share > 0 and self._draw() < self._share
         if doubted and await self._has_reviewers():
             detail = f"the checks' margin is {margin:.3f}; below {LOW_MARGIN:g} a person looks"
             leaves = frames[lowest] if shown is None else shown
-            await self._hold(about, "margin", detail, whole, leaves, write)
+            if not await self._approved(whole, "margin"):
+                await self._hold(about, "margin", detail, whole, leaves, write)
         elif chosen:
             await self._offer(about, whole, frames[len(frames) // 2], write)
+
+    async def _check_likeness(
+        self,
+        about: About,
+        found: Sequence[Match],
+        frames: np.ndarray,
+        whole: str,
+        write: Write,
+        shown: np.ndarray | None,
+    ) -> None:
+        """Returns if a reviewer has approved the likeness to each person who was found; else raises as `judge`.
+
+        Each is decided on apart: an approval is about one person, whoever is enrolled later. Of the others the reviewer
+        is told, since the picture that an approval gives out is the same.
+        """
+        asked = [one for one in found if not await self._approved(whole, "guard", one.id)]
+        if not asked:
+            return
+        nearest = asked[0]
+        detail = f"at a distance of {nearest.distance:.3f} from protected person {nearest.id}"
+        if further := ", ".join(f"{one.distance:.3f} from {one.id}" for one in asked[1:]):
+            detail += f"; approve it only if it is none of the others whom it resembles, either: {further}"
+        leaves = frames[nearest.frame] if shown is None else shown
+        await self._hold(about, "guard", detail, whole, leaves, write, subject=nearest.id)
 
     async def check_rejected(self, hashes: Collection[str]) -> None:
         await self._rejections.check(hashes)
@@ -216,23 +238,17 @@ class Reviewed:
         write: Write,
         *,
         subject: str | None = None,
-    ) -> None:
-        """Returns if a reviewer has approved just this before; else raises `Held`, or `ResultWithheld`."""
-        decided = await self._asking.run(lambda: self._decided(whole, trigger, subject))
-        if decided == "approved":
-            return
-        if decided == "rejected":
-            raise withheld()
+    ) -> NoReturn:
+        """Raises `Held`."""
         review, token = await self._put(about, trigger, detail, whole, frame, write, released=False, subject=subject)
         raise held(review, token)
 
-    def _decided(self, whole: str, trigger: Trigger, subject: str | None) -> State | None:
-        decided = self._reviews.verdict(whole, trigger=trigger, subject=subject)
-        if decided != "approved" or trigger != "guard" or self._gallery is None:
-            return decided
-        # Whoever approved it could not have compared it with somebody who came later.
-        since = max((one.created_at for one in self._gallery.list()), default=None)
-        return self._reviews.verdict(whole, trigger=trigger, subject=subject, since=since)
+    async def _approved(self, whole: str, trigger: Trigger, subject: str | None = None) -> bool:
+        """Whether a reviewer has approved just this before. Raises `ResultWithheld` where it was rejected."""
+        decided = await self._asking.run(lambda: self._reviews.verdict(whole, trigger=trigger, subject=subject))
+        if decided == "rejected":
+            raise withheld()
+        return decided == "approved"
 
     async def _offer(self, about: About, whole: str, frame: np.ndarray, write: Write) -> None:
         """Puts a copy of what is given out into the queue. Nobody waits for a decision, so whatever fails here fails

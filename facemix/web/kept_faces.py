@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -74,7 +75,7 @@ class KeptFaces:
             "parent": parent.model_dump(mode="json"),
             "purpose": MIXING,
             "credentials": None if credentials is None else credentials.to_json(),
-            "quality": None if quality is None else _figures(quality),
+            "quality": figures_of(quality),
         }
         kept = await self._shelf.put(KIND, json.dumps(document).encode(), owner=owner, seconds=self._seconds)
         return KeptFace(kept.id, model, z, parent, kept.created_at, kept.expires_at, credentials, quality=quality)
@@ -117,22 +118,27 @@ def _read(identity: str, data: bytes, created_at: datetime, expires_at: datetime
         expires_at,
         None if credentials is None else UploadCredentials.from_json(credentials),
         document.get("purpose", MIXING),
-        _quality(document.get("quality")),
+        quality_of(document.get("quality")),
     )
 
 
 _FIGURES = ("score", "face_pixels", "sharpness", "yaw", "roll", "brightness", "photograph")
 
 
-def _figures(quality: Quality) -> dict[str, float | None]:
+def figures_of(quality: Quality | None) -> dict[str, float | None] | None:
+    """What the gates measured, as JSON has it: None for what they did not. See `quality_of`."""
+    if quality is None:
+        return None
     found = {name: float(getattr(quality, name)) for name in _FIGURES}
-    return {name: None if math.isnan(value) else value for name, value in found.items()}
+    return {name: value if math.isfinite(value) else None for name, value in found.items()}
 
 
-def _quality(figures: dict[str, float | None] | None) -> Quality | None:
+def quality_of(figures: Mapping[str, float | None] | None) -> Quality | None:
+    """The same back, without warnings. Figures that are left out were not measured."""
     if figures is None:
         return None
-    return Quality(**{name: math.nan if figures.get(name) is None else figures[name] for name in _FIGURES})
+    given = {name: figures.get(name) for name in _FIGURES}
+    return Quality(**{name: math.nan if value is None else value for name, value in given.items()})
 
 
 def _gone(identity: str, where: str | None) -> FaceGone:

@@ -4,22 +4,40 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from facemix.errors import LatentRefused, SignatureInvalid
+from facemix.faces.types import Quality
 from facemix.governance.secrets import Secrets
 from facemix.governance.signing import Signatures
 from facemix.mixing.latents import LATENT_PATTERN, MOST_LATENT_CHARACTERS, pack_latent, unpack_latent
 from facemix.mixing.recipe import ModelIdentity, PhotoParent
 from facemix.safety.credentials import UploadCredentials
-from facemix.web.kept_faces import MIXING, KeptFace
+from facemix.web.kept_faces import MIXING, KeptFace, figures_of, quality_of
 
-FORMAT = 1
+FORMAT = 2  # 1 had no quality
 VALID_DAYS = 30
 _AGAIN = "export it again from the face, or upload the photo again"
+
+
+Measured = Annotated[float, Field(allow_inf_nan=False)] | None
+
+
+class Figures(BaseModel):
+    """What the gates measured, as `facemix.faces.types.Quality` says; null where they did not."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    score: Measured
+    face_pixels: Measured
+    sharpness: Measured
+    yaw: Measured
+    roll: Measured
+    brightness: Measured
+    photograph: Measured
 
 
 class LatentFile(BaseModel):
@@ -33,6 +51,7 @@ class LatentFile(BaseModel):
     z: str = Field(pattern=LATENT_PATTERN, max_length=MOST_LATENT_CHARACTERS)
     parent: PhotoParent
     credentials: str | None = None
+    quality: Figures | None = None
     owner: str | None = None
     purpose: str = Field(max_length=64)
     created_at: str
@@ -47,12 +66,14 @@ class ReadLatent:
         z: (Z,) float32, of `model`.
         parent: what a recipe calls it, at any weight.
         credentials: what its photograph's file said of its own making.
+        quality: what the gates measured on it; None in a file of format 1.
     """
 
     z: np.ndarray
     model: ModelIdentity
     parent: PhotoParent
     credentials: UploadCredentials | None
+    quality: Quality | None = None
 
 
 class LatentFiles:
@@ -81,6 +102,7 @@ class LatentFiles:
             z=pack_latent(face.z),
             parent=face.parent,
             credentials=None if face.credentials is None else face.credentials.to_json(),
+            quality=None if (figures := figures_of(face.quality)) is None else Figures.model_validate(figures),
             owner=owner,
             purpose=face.purpose,
             created_at=at.isoformat(timespec="seconds"),
@@ -111,7 +133,8 @@ class LatentFiles:
             raise LatentRefused("the latent belongs to another API key", hint="send it with the key that exported it")
         if read.purpose != MIXING:
             raise LatentRefused(f"the latent is for {read.purpose!r}, not for mixing", hint=_AGAIN)
-        return ReadLatent(unpack_latent(read.z, read.numbers), read.model, read.parent, brought)
+        measured = None if read.quality is None else quality_of(read.quality.model_dump())
+        return ReadLatent(unpack_latent(read.z, read.numbers), read.model, read.parent, brought, measured)
 
 
 def _validated(document: dict[str, Any]) -> tuple[LatentFile, datetime, UploadCredentials | None]:

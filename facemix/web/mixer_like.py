@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 
 from facemix.mixing.recipe import Edits, ModelIdentity
+from facemix.serving.held_cuts import HeldCuts
 from facemix.serving.observer import Observer
 from facemix.serving.types import (
     Cost,
@@ -16,6 +17,7 @@ from facemix.serving.types import (
     FramesResult,
     LatentResult,
     MixResult,
+    ParentFace,
     ParentInput,
     PhotoInput,
     SampleResult,
@@ -44,6 +46,16 @@ class MixerLike(Protocol):
 
     async def keep_cuts(
         self, photo: PhotoInput, found: FoundPhoto, indexes: Iterable[int], *, deadline: float | None = None
+    ) -> None: ...
+
+    async def hold_cuts(
+        self,
+        held: HeldCuts,
+        parents: Sequence[ParentInput],
+        faces: Sequence[ParentFace],
+        specs: Sequence[FrameSpec],
+        *,
+        deadline: float | None = None,
     ) -> None: ...
 
     def forget(self, sha256: str) -> None: ...

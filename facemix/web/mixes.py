@@ -10,11 +10,12 @@ from starlette.requests import Request
 from facemix.errors import KeyUnknown
 from facemix.mixing.notes import Note
 from facemix.mixing.recipe import Edits
+from facemix.serving.admission import frames_to_draw
 from facemix.serving.types import MixResult, StripResult
 from facemix.serving.words import with_words
-from facemix.web.inputs import MixInput, StripInput, Wanted
 from facemix.web.parents import MOST_PICTURES, Resolver, frames_of
 from facemix.web.state import MixerLike, ServerState
+from facemix.web.wanted import MixInput, StripInput, Wanted
 
 LONG_PROMPT = 80  # characters
 
@@ -42,11 +43,11 @@ def keyed_owner(request: Request, what: str) -> str:
 def frames_of_mix(wanted: MixInput) -> int:
     """What a mix costs, as far as it is known before a saved recipe is looked up."""
     if wanted.replay is None:
-        return frames_of(wanted.parents, wanted.wanted.edits.decoded(len(wanted.parents)))
+        return frames_of(wanted.parents, frames_to_draw(wanted.wanted.edits, len(wanted.parents)))
     recipe = wanted.replay.recipe
-    # A saved one has no photographs of its own, but may be drawn without its edits as well.
-    decoded = MOST_PICTURES + 1 if isinstance(recipe, str) else recipe.decoded(len(recipe.parents))
-    return len(wanted.replay.photos) + decoded
+    # A saved one has no photographs of its own, no size and no placement, but may be drawn without its edits as well.
+    drawn = MOST_PICTURES + 1 if isinstance(recipe, str) else frames_to_draw(recipe, len(recipe.parents))
+    return len(wanted.replay.photos) + drawn
 
 
 def settled(mixer: MixerLike, wanted: Wanted) -> tuple[Edits, tuple[Note, ...]]:

@@ -14,10 +14,12 @@ import facemix
 from facemix import errors
 from facemix.mixing.recipe import LEAST_SIDE, MOST_SIDE, MOST_VIVID
 from facemix.safety.terms import VERSION
-from facemix.web import consent, idempotency, schemas
+from facemix.web import consent, idempotency
 from facemix.web.budget import costs
 from facemix.web.choosing import PARAMETER, PATTERN
 from facemix.web.problems import PROBLEM_MEDIA_TYPE
+from facemix.web.schemas_parts import Problem
+from facemix.web.schemas_requests import MixBody, ReplayBody, StripBody
 from facemix.web.schemas_reviews import HeldResponse
 
 DESCRIPTION = """\
@@ -73,7 +75,7 @@ def json_content(model: type[BaseModel]) -> dict[str, Any]:
 def problem(description: str, kind: type[errors.FacemixError], detail: str, hint: str, **rest: Any) -> dict:
     """One error answer with an example of its own."""
     example = {
-        **schemas.Problem.model_config["json_schema_extra"]["examples"][0],  # type: ignore[index]
+        **Problem.model_config["json_schema_extra"]["examples"][0],  # type: ignore[index]
         "type": f"/problems/{kind.code}",
         "title": kind.title,
         "status": kind.status,
@@ -85,7 +87,7 @@ def problem(description: str, kind: type[errors.FacemixError], detail: str, hint
     }
     return {
         "description": description,
-        "content": {PROBLEM_MEDIA_TYPE: {"schema": _ref(schemas.Problem), "examples": {kind.code: {"value": example}}}},
+        "content": {PROBLEM_MEDIA_TYPE: {"schema": _ref(Problem), "examples": {kind.code: {"value": example}}}},
     }
 
 
@@ -402,10 +404,10 @@ MIX_BODY = request_body(
             "description": "make one of another model anew from photographs",
         },
     },
-    schemas.MixBody,
-    schemas.ReplayBody,
+    MixBody,
+    ReplayBody,
 )
-STRIP_BODY = request_body({**_PAIR_PROPERTIES, "steps": _STEPS}, schemas.StripBody)
+STRIP_BODY = request_body({**_PAIR_PROPERTIES, "steps": _STEPS}, StripBody)
 _POINT = {"type": "string", "example": "310.5,220", "description": "x,y in pixels of the upright photograph"}
 FACES_BODY = request_body(
     {

@@ -21,15 +21,16 @@ from facemix.serving.types import FoundFace, MixResult, ParentFace, SampleInput
 from facemix.web.access import shut_out
 from facemix.web.card import card_licence_short
 from facemix.web.forms import Form
-from facemix.web.inputs import MIX_FIELDS, MixInput, mix_from_form, read_pair_form
+from facemix.web.inputs import read_pair_form
+from facemix.web.inputs_form import MIX_FIELDS, mix_from_form
 from facemix.web.leaving import about, release_mix
-from facemix.web.mixes import mix_wanted
-from facemix.web.parents import frames_of
+from facemix.web.mixes import frames_of_mix, mix_wanted
 from facemix.web.problems import clean_text, error_headers, note_refusal, problem_document, request_id
 from facemix.web.release import Release, sample_recipe
 from facemix.web.reports import embed, embedded, percent, released_image
-from facemix.web.schemas import EmbeddedImage, Problem
+from facemix.web.schemas_parts import EmbeddedImage, Problem
 from facemix.web.state import MixerLike, ServerState
+from facemix.web.wanted import MixInput
 from facemix.web.work import charge, do_work
 
 SAMPLES_OFFERED = 12
@@ -222,7 +223,7 @@ async def studio_form(request: Request) -> Response:
 
 def _frames_of_form(wanted: MixInput) -> int:
     """The page shows its sample faces, too."""
-    return frames_of(wanted.parents, 1 + sum(isinstance(parent, SampleInput) for parent in wanted.parents))
+    return frames_of_mix(wanted) + sum(isinstance(parent, SampleInput) for parent in wanted.parents)
 
 
 def _settle_choices(form: Form) -> None:

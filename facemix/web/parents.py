@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from facemix.mixing.latents import unpack_latent
 from facemix.mixing.recipe import REGIONS, Edits, LatentParent, ModelIdentity, Recipe
+from facemix.serving.held_cuts import HeldCuts
 from facemix.serving.replay import check_model, check_recipe, parents_of
 from facemix.serving.types import Cost, LatentInput, ParentInput, PhotoInput, PhotoWatch, SampleInput
 from facemix.web.kept_faces import KeptFaces
@@ -60,10 +61,10 @@ class GivenReplay:
 GivenParent = PhotoInput | SampleInput | GivenFace | GivenLatent | GivenRecipe
 
 
-def frames_of(parents: Sequence[GivenParent], decoded: int) -> int:
-    """Frames of a request, as for `Admission.ticket`: one to encode per photograph, those to decode, and what the
-    results of recipes take."""
-    return sum(_frames(parent) for parent in parents) + decoded
+def frames_of(parents: Sequence[GivenParent], drawn: int) -> int:
+    """Frames of a request, as for `Admission.ticket`: one to encode per photograph, what is drawn (`frames_to_draw`),
+    and what the results of recipes take."""
+    return sum(_frames(parent) for parent in parents) + drawn
 
 
 def _frames(parent: GivenParent) -> int:
@@ -96,10 +97,15 @@ class Resolver:
         owner: str | None,
         deadline: float,
         watch: PhotoWatch | None = None,
+        cuts: HeldCuts | None = None,
     ) -> None:
-        """watch: hears of the looks at all photographs."""
+        """
+        Args:
+            watch: hears of the looks at all photographs.
+            cuts: what is held of faces by id, for detail.
+        """
         self._mixer, self._faces, self._saved, self._owner = mixer, faces, saved, owner
-        self._deadline, self._watch = deadline, watch
+        self._deadline, self._watch, self._cuts = deadline, watch, cuts
         self.cost = Cost()
 
     async def parents(self, given: Sequence[GivenParent]) -> tuple[ParentInput, ...]:
@@ -138,7 +144,9 @@ class Resolver:
         if isinstance(given, GivenFace):
             kept = await self._faces.get(given.face_id, owner=self._owner, where=given.where)
             self._check_model(kept.model, given.where)
-            return LatentInput(kept.z, given.where, given.weight, kept.parent, kept.credentials, kept.quality)
+            return LatentInput(
+                kept.z, given.where, given.weight, kept.parent, kept.credentials, kept.quality, self._cuts
+            )
         if isinstance(given, GivenLatent):
             self._check_model(given.model, given.where)
             z = self._unpacked(given.z, given.where)

@@ -25,7 +25,7 @@ from facemix.errors import (
     RequestInvalid,
 )
 from facemix.mixing.reading import errors_of, place
-from facemix.web.schemas import Problem
+from facemix.web.schemas_parts import Problem
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")

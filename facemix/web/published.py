@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from facemix.mixing.recipe import RECIPE_SCHEMA, Recipe
-from facemix.web import schemas, schemas_batches, schemas_grids, schemas_jobs
+from facemix.web import schemas_batches, schemas_grids, schemas_jobs, schemas_requests
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _API = 1  # as in /api/v1
@@ -24,8 +24,8 @@ class Published(NamedTuple):
 
 PUBLISHED: dict[str, Published] = {
     "recipe": Published(Recipe, RECIPE_SCHEMA, "A recipe"),
-    "mix": Published(schemas.MixBody, _API, "Faces to mix"),
-    "strip": Published(schemas.StripBody, _API, "Two faces, and frames between them"),
+    "mix": Published(schemas_requests.MixBody, _API, "Faces to mix"),
+    "strip": Published(schemas_requests.StripBody, _API, "Two faces, and frames between them"),
     "grid": Published(schemas_grids.GridBody, _API, "Faces, and a grid of their mixes"),
     "animation": Published(schemas_jobs.AnimationBody, _API, "Faces, and a film through them"),
     "batch": Published(schemas_batches.BatchBody, _API, "Mixes, done one after the other"),

@@ -50,7 +50,7 @@ class Replica:
             ConfigError, InstallationError, StorageUnavailable: see `open_database` and `create_app`.
         """
         # Both bring torch along, which the front can do without and which is to find `RayReplica`'s preparations.
-        from facemix.serving.mixer import mixer_from_settings
+        from facemix.serving.assembly import mixer_from_settings
         from facemix.web.run import open_database, open_fleet
 
         self._name = name.encode()

@@ -17,10 +17,10 @@ from facemix.serving.types import FoundPhoto, FramesResult, MixResult, ParentFac
 from facemix.web.kept_faces import KeptFace
 from facemix.web.problems import clean_text, internal_error, jsonable, problem_document
 from facemix.web.release import Release, named
-from facemix.web.schemas import (
+from facemix.web.schemas_faces import FaceReport
+from facemix.web.schemas_parts import (
     Box,
     EmbeddedImage,
-    FaceReport,
     FrameSheet,
     Landmarks,
     ModelName,

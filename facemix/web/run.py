@@ -112,7 +112,7 @@ def open_fleet(settings: Settings, governed: Governed) -> Fleet | None:
 
 def _maker(settings: Settings) -> Callable[[Path, Observer], MixerLike]:
     """Makes mixers that look at photographs together."""
-    from facemix.serving.mixer import mixer_from_settings
+    from facemix.serving.assembly import mixer_from_settings
     from facemix.serving.shared_lookers import SharedLookers
 
     shared = SharedLookers.from_settings(settings)
@@ -135,6 +135,6 @@ def _end_while_loading(status: int) -> None:
 def _mixer(settings: Settings, observer: Observer) -> MixerLike:
     # Not before it is called, in a thread: torch takes a second to import, in which pages are answered already, and a
     # front before replicas has no use for it.
-    from facemix.serving.mixer import mixer_from_settings
+    from facemix.serving.assembly import mixer_from_settings
 
     return mixer_from_settings(settings, observer)

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from facemix.web.schemas import MixBody, Strict
 from facemix.web.schemas_jobs import JOB_EXAMPLE, JobBody
+from facemix.web.schemas_requests import MixBody, Strict
 
 
 class BatchItemBody(MixBody):

@@ -6,21 +6,19 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from facemix.mixing.recipe import Recipe, Region
-from facemix.web.schemas import (
+from facemix.mixing.recipe import Region
+from facemix.web.schemas_examples import (
     IMAGE_EXAMPLE,
+    MIXED_EXAMPLE,
     MODEL_EXAMPLE,
-    PHOTO_REPORT_EXAMPLE,
     RECIPE_EXAMPLE,
-    SAMPLE_REPORT_EXAMPLE,
-    EmbeddedImage,
-    ModelName,
-    ParentReport,
+    REQUEST_ID_EXAMPLE,
 )
+from facemix.web.schemas_mixes import MixedResponse
+from facemix.web.schemas_parts import EmbeddedImage
 
 _REGIONS_EXAMPLE = {"eyes": 0.52, "nose": 0.5, "mouth": 0.47, "skin": 0.5, "hair": 0.49, "frame": 0.55}
 _MOVED_EXAMPLE = {"eyes": 3.1, "nose": 4.0, "mouth": 14.2, "skin": 3.9, "hair": 2.2, "frame": 1.0}
-_REQUEST_ID = "6f1d0f2c9b7e4a55a1f0c3d2e4b59687"
 RECORD_EXAMPLE = {
     "schema": 1,
     "at": "2026-11-21T12:00:00+00:00",
@@ -95,15 +93,12 @@ class ClosenessReport(BaseModel):
     neighbours: list[NeighbourReport] = Field(description="the nearest training faces, the nearest first")
 
 
-class ExplainResponse(BaseModel):
+class ExplainResponse(MixedResponse):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
                 {
-                    "request_id": _REQUEST_ID,
-                    "model": MODEL_EXAMPLE,
-                    "recipe": RECIPE_EXAMPLE,
-                    "faces": [PHOTO_REPORT_EXAMPLE, SAMPLE_REPORT_EXAMPLE],
+                    **MIXED_EXAMPLE,
                     "parents": [
                         {
                             "name": name,
@@ -144,10 +139,6 @@ class ExplainResponse(BaseModel):
         }
     )
 
-    request_id: str
-    model: ModelName
-    recipe: Recipe
-    faces: list[ParentReport]
     parents: list[ParentInfluence]
     edits: list[EditReport] = Field(description="what each edit moved, the farthest moved first")
     edits_left_out: list[str] = Field(description="edits that were not looked at, because there are many")
@@ -156,7 +147,9 @@ class ExplainResponse(BaseModel):
 
 
 class RecordResponse(BaseModel):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"request_id": _REQUEST_ID, "record": RECORD_EXAMPLE}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"request_id": REQUEST_ID_EXAMPLE, "record": RECORD_EXAMPLE}]}
+    )
 
     request_id: str
     record: dict[str, Any] = Field(description="what the result was made under; see docs/explaining.md")

@@ -7,21 +7,16 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from facemix.mixing.recipe import MOST_PARENTS, Recipe
-from facemix.web.schemas import (
+from facemix.web.schemas_examples import (
     MODEL_EXAMPLE,
     PHOTO_REPORT_EXAMPLE,
-    PIXEL_EXAMPLE,
     RECIPE_EXAMPLE,
+    REQUEST_ID_EXAMPLE,
     SAMPLE_REPORT_EXAMPLE,
-    EditsBody,
-    FrameSheet,
-    ImageMediaType,
-    ModelName,
-    Note_,
-    ParentBody,
-    ParentReport,
-    SampleNumber,
+    SHEET_EXAMPLE,
 )
+from facemix.web.schemas_parts import FrameSheet, ImageMediaType, ModelName, Note_, ParentReport
+from facemix.web.schemas_requests import EditsBody, ParentBody, SampleNumber
 
 GridKind = Literal["weights", "pairs", "corners", "variations"]
 MOST_SIDE = 32  # with 128 pixels a cell, four times as much is what WebP holds
@@ -79,7 +74,7 @@ class GridResponse(BaseModel):
         json_schema_extra={
             "examples": [
                 {
-                    "request_id": "6f1d0f2c9b7e4a55a1f0c3d2e4b59687",
+                    "request_id": REQUEST_ID_EXAMPLE,
                     "model": MODEL_EXAMPLE,
                     "kind": "weights",
                     "rows": 1,
@@ -92,15 +87,7 @@ class GridResponse(BaseModel):
                     ],
                     "faces": [PHOTO_REPORT_EXAMPLE, SAMPLE_REPORT_EXAMPLE],
                     "notes": [],
-                    "sheet": {
-                        "media_type": "image/png",
-                        "frame_width": 1,
-                        "frame_height": 1,
-                        "count": 2,
-                        "columns": 2,
-                        "rows": 1,
-                        "base64": PIXEL_EXAMPLE,
-                    },
+                    "sheet": {**SHEET_EXAMPLE, "count": 2, "rows": 1},
                 }
             ]
         }

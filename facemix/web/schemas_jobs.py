@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from facemix.mixing.path import Easing, Loop
 from facemix.mixing.recipe import MOST_PARENTS, Moved, Recipe
-from facemix.web.schemas import RECIPE_EXAMPLE, EditsBody, Note_, ParentBody, Strict, Weight
+from facemix.web.schemas_examples import RECIPE_EXAMPLE
+from facemix.web.schemas_parts import NextPage, Note_
+from facemix.web.schemas_requests import EditsBody, ParentBody, Strict, Weight
 
 MOST_STOPS = 32
 JOB_EXAMPLE = {
@@ -113,4 +115,4 @@ class JobsResponse(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"items": [JOB_EXAMPLE], "next": None}]})
 
     items: list[JobBody]
-    next: str | None = Field(description="the `cursor` of the next page; null after the last")
+    next: NextPage

@@ -8,39 +8,26 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from facemix.mixing.recipe import MOST_PARENTS, Recipe
-from facemix.web.schemas import (
-    FACE_ID_EXAMPLE,
-    MODEL_EXAMPLE,
-    PHOTO_EXAMPLE,
-    RECIPE_EXAMPLE,
-    EditsBody,
-    ModelName,
-    ParentBody,
-    Strict,
-)
+from facemix.web.schemas_examples import FACE_ID_EXAMPLE, MODEL_EXAMPLE, PHOTO_EXAMPLE, RECIPE_EXAMPLE, SAVED_EXAMPLE
+from facemix.web.schemas_parts import ModelName, NextPage
+from facemix.web.schemas_requests import EditsBody, ParentBody, Strict
 
-SAVED_EXAMPLE = "kV0tW3qfX8mZ1aBc"
+_FACE_EXAMPLE = {
+    "id": FACE_ID_EXAMPLE,
+    "created_at": "2026-11-21T11:00:00Z",
+    "expires_at": "2026-11-21T12:00:00Z",
+    "sha256": PHOTO_EXAMPLE,
+    "index": 0,
+    "model": MODEL_EXAMPLE,
+    "usable": True,
+}
 _YEAR = 366 * 86400
 
 
 class KeptFaceBody(BaseModel):
     """A face that can be mixed by its id. No picture of it is kept."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": FACE_ID_EXAMPLE,
-                    "created_at": "2026-11-21T11:00:00Z",
-                    "expires_at": "2026-11-21T12:00:00Z",
-                    "sha256": PHOTO_EXAMPLE,
-                    "index": 0,
-                    "model": MODEL_EXAMPLE,
-                    "usable": True,
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [_FACE_EXAMPLE]})
 
     id: str
     created_at: datetime
@@ -81,14 +68,10 @@ class ImportBody(Strict):
 class KeptFacesResponse(BaseModel):
     """A page of faces, newest first."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"items": [KeptFaceBody.model_config["json_schema_extra"]["examples"][0]], "next": None}]  # type: ignore[index]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [_FACE_EXAMPLE], "next": None}]})
 
     items: list[KeptFaceBody]
-    next: str | None = Field(description="the `cursor` of the next page; null after the last")
+    next: NextPage
 
 
 class SaveBody(EditsBody):

@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from facemix.web.schemas import IMAGE_EXAMPLE, MODEL_EXAMPLE, EmbeddedImage, ModelName, Note_, Prompt, Strict
+from facemix.web.schemas_examples import IMAGE_EXAMPLE, MODEL_EXAMPLE
+from facemix.web.schemas_parts import EmbeddedImage, ModelName, NextPage, Note_
+from facemix.web.schemas_requests import Prompt, Strict
 
 
 class EffectReport(BaseModel):
@@ -161,6 +163,28 @@ class RegionsResponse(BaseModel):
     regions: list[RegionReport]
 
 
+class ModelResponse(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": MODEL_EXAMPLE,
+                    "crop_size": 128,
+                    "licence": "non-commercial research",
+                    "limitations": ["Glasses and hands over the face are not kept."],
+                    "card": {"metrics": {"lpips": 0.21}},
+                }
+            ]
+        }
+    )
+
+    model: ModelName
+    crop_size: int = Field(description="side of every result, in pixels")
+    licence: str = Field(description="under which the weights may be used")
+    limitations: list[str]
+    card: dict[str, Any] = Field(description="the checkpoint's whole card")
+
+
 class ListedModel(BaseModel):
     model: ModelName
     status: Literal["live", "available"] = Field(
@@ -198,7 +222,7 @@ class ModelsResponse(BaseModel):
     )
 
     items: list[ListedModel]
-    next: str | None = Field(description="the `cursor` of the next page; null after the last")
+    next: NextPage
 
 
 class ListedSchema(BaseModel):

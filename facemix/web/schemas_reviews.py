@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from facemix.governance.reasons import MOST_TEXT
 from facemix.governance.review_states import State
+from facemix.web.schemas_examples import REQUEST_ID_EXAMPLE, SAVED_EXAMPLE
+from facemix.web.schemas_requests import SavedId, Strict
 
 _TOKEN = "Q1pQ3n8m0c7f3hJ0yq2rYl4bq0vXn1k9sWc5tTz8uGE"
-_REQUEST = "6f1d0f2c9b7e4a55a1f0c3d2e4b59687"
 _STATUS = f"https://faces.example/api/v1/reviews/{_TOKEN}"
 _PAGE = f"https://faces.example/held/{_TOKEN}"
 
@@ -28,7 +29,7 @@ class HeldResponse(BaseModel):
                     "state": "pending",
                     "code": "held_for_review",
                     "title": "A person will look at the result first",
-                    "request_id": _REQUEST,
+                    "request_id": REQUEST_ID_EXAMPLE,
                     "detail": "a person will look at the result first",
                     "hint": "look at the status page from time to time",
                     "status_url": _STATUS,
@@ -57,7 +58,7 @@ class ReviewStatusResponse(BaseModel):
                 {
                     "state": "approved",
                     "kind": "result",
-                    "request_id": _REQUEST,
+                    "request_id": REQUEST_ID_EXAMPLE,
                     "since": "2026-11-21T11:00:00Z",
                     "due_at": "2026-11-22T11:00:00Z",
                     "expires_at": "2026-11-24T11:00:00Z",
@@ -84,33 +85,31 @@ class ReviewStatusResponse(BaseModel):
     page_url: str
 
 
-class AppealBody(BaseModel):
+class AppealBody(Strict):
     """Why somebody should look again."""
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, json_schema_extra={"examples": [{"text": "Both parents are photographs of me."}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "Both parents are photographs of me."}]})
 
     text: Annotated[str, Field(min_length=1, max_length=MOST_TEXT)]
 
 
-class ReportBody(BaseModel):
+class ReportBody(Strict):
     """What somebody objects to: exactly one of a saved recipe, the page behind its link, and a request."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
         json_schema_extra={
             "examples": [
-                {"recipe": "kV0tW3qfX8mZ1aBc", "reason": "me"},
-                {"request_id": _REQUEST, "reason": "other", "text": "It was sent to me as a photograph of a friend."},
+                {"recipe": SAVED_EXAMPLE, "reason": "me"},
+                {
+                    "request_id": REQUEST_ID_EXAMPLE,
+                    "reason": "other",
+                    "text": "It was sent to me as a photograph of a friend.",
+                },
             ]
-        },
+        }
     )
 
-    recipe: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{16}$")] | None = Field(
-        None, description="id of a saved recipe"
-    )
+    recipe: SavedId | None = Field(None, description="id of a saved recipe")
     page: Annotated[str, Field(min_length=1, max_length=500)] | None = Field(
         None, description="address of the page behind its link"
     )

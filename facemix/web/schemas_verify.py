@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from facemix.web.schemas import PHOTO_EXAMPLE
+from facemix.web.schemas_examples import PHOTO_EXAMPLE
 
 
 class SignatureBody(BaseModel):
@@ -27,6 +27,14 @@ class MarkBody(BaseModel):
 
     how: Literal["whole", "part", "mirrored", "cropped"] = Field(description="where in the picture it was found")
     chance: float = Field(description="the most that the probability is of as much in a picture without the mark")
+
+
+class LedgerUses(BaseModel):
+    """How often a recipe was asked for, and when."""
+
+    rows: int
+    first: datetime
+    last: datetime
 
 
 class VerifyResponse(BaseModel):
@@ -74,14 +82,3 @@ class VerifyResponse(BaseModel):
     mark: MarkBody | None = Field(description="null where none was found")
     recipe_sha256: str | None = Field(description="hash of the recipe that signature or mark lead to")
     ledger: LedgerUses | None = Field(description="the ledger's rows with that recipe")
-
-
-class LedgerUses(BaseModel):
-    """How often a recipe was asked for, and when."""
-
-    rows: int
-    first: datetime
-    last: datetime
-
-
-VerifyResponse.model_rebuild()

@@ -12,6 +12,7 @@ from facemix.errors import FacemixError, Halted, Stopping
 from facemix.mixing.recipe import ModelIdentity
 from facemix.serving.admission import Admission
 from facemix.serving.cache import Cache
+from facemix.serving.held_cuts import Holds
 from facemix.serving.observer import Observer
 from facemix.serving.types import SampleResult
 from facemix.settings import MEBIBYTE, Settings
@@ -51,6 +52,7 @@ class ServerState:
         models: those that are loaded.
         halt: the kill switch.
         photo_limits: how often each photograph is looked at.
+        holds: what jobs hold of photographs until they have ended.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class ServerState:
         self.admission = Admission(settings.max_queue)
         self.sample_admission = Admission(SAMPLES_WAITING)
         self.photo_limits = PhotoLimits(settings.rate_photo)
+        self.holds = Holds()
         self.models = LiveModels(fleet or OneModel(factory), self.observer)
         self.halt = Halt(self._halted)
         self._sample_files: Cache[bytes] = Cache(
@@ -150,6 +153,11 @@ class ServerState:
         """
         if self._afford is not None:
             await self._afford(sender)
+
+    def forget(self, sha256: str) -> None:
+        """Drops all that is in memory of a photograph. A job that needs it fails with `PhotographMissing`."""
+        self.models.forget(sha256)
+        self.holds.forget(sha256)
 
     def ill(self) -> str | None:
         """What is wrong with a live model, or None; loading is no illness."""

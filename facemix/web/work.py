@@ -18,6 +18,7 @@ from facemix.errors import (
     RequestInvalid,
     Stopping,
 )
+from facemix.serving.admission import frames_of_specs
 from facemix.serving.types import Cost, FrameSpec, FramesResult, ParentInput
 from facemix.web.choosing import Choice, choice_of
 from facemix.web.state import MixerLike, ServerState
@@ -95,8 +96,7 @@ async def patiently(
         Busy: it did not come to it in time, many times over.
         FacemixError: see `Mixer.frames`.
     """
-    frames = sum(spec.edits.pictures for spec in specs)
-    frames += len(parents) if any(spec.edits.detail for spec in specs) else 0
+    frames = frames_of_specs(specs, len(parents))
     return await with_patience(state, frames, lambda deadline: mixer.frames(parents, specs, deadline=deadline))
 
 

@@ -10,8 +10,8 @@ from tiny import tiny_checkpoint
 from benchmarks import photos
 from benchmarks.pipeline import Pipeline, alone, limit
 from benchmarks.rivals import threadpool
+from facemix.serving.assembly import mixer_from_settings
 from facemix.serving.blocking import BlockingMixer
-from facemix.serving.mixer import mixer_from_settings
 from facemix.serving.types import PhotoInput
 from facemix.settings import Settings
 

@@ -21,8 +21,8 @@ from facemix import __version__, cli, errors
 from facemix.cli.verify import CHANGED
 from facemix.imaging.encode import encode_image, media_type_for_path
 from facemix.mixing.recipe import Edits, Recipe
+from facemix.serving.assembly import mixer_from_settings
 from facemix.serving.blocking import BlockingMixer
-from facemix.serving.mixer import mixer_from_settings
 from facemix.serving.types import PhotoInput, SampleInput
 from facemix.settings import Settings
 from facemix.storage.ledger import Ledger, LedgerRow
@@ -375,7 +375,7 @@ def test_a_defect_is_one_line_and_says_how_to_see_more(run, tmp_path, monkeypatc
     def broken(settings):
         raise RuntimeError("out of\nluck")
 
-    monkeypatch.setattr("facemix.serving.mixer.mixer_from_settings", broken)
+    monkeypatch.setattr("facemix.serving.assembly.mixer_from_settings", broken)
     status, _, err = run("mix", "sample:1", "sample:2", "-o", tmp_path / "o.png")
     assert status == 1
     assert ONE_LINE.fullmatch(err)
@@ -390,7 +390,7 @@ def test_an_interruption_is_silent(run, monkeypatch, tmp_path):
     def interrupted(settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("facemix.serving.mixer.mixer_from_settings", interrupted)
+    monkeypatch.setattr("facemix.serving.assembly.mixer_from_settings", interrupted)
     assert run("mix", "sample:1", "sample:2", "-o", tmp_path / "o.png") == (130, "", "")
 
 

@@ -6,7 +6,7 @@ from exact import EXACT
 from PIL import Image
 from web_client import running
 
-from facemix.serving.mixer import mixer_from_settings
+from facemix.serving.assembly import mixer_from_settings
 from facemix.settings import Settings
 
 

@@ -73,6 +73,17 @@ def test_without_words_about_consent_nobody_is_added(guard, photos):
     assert guard("list")[1] == ""
 
 
+def test_an_id_that_begins_with_a_hyphen_goes_behind_two_of_them(guard, photos, monkeypatch):
+    old = "-Ab3dE6gH9jK2mN5"
+    monkeypatch.setattr("facemix.safety.gallery.new_id", lambda: old)
+    assert added(guard, photos / "a.png") == old
+    status, _, err = guard("remove", old)
+    assert status == 2
+    assert "write -- before" in err
+    assert guard("remove", "--", old) == (0, "", "")
+    assert guard("list") == (0, "", "")
+
+
 def test_removing_nobody_says_so(guard):
     status, _, err = guard("remove", "0123456789abcdef")
     assert status == 2

@@ -10,8 +10,8 @@ from PIL import Image
 from web_client import running
 
 from facemix.mixing.recipe import Edits, PlacedPoints, Recipe, Variation
+from facemix.serving.assembly import mixer_from_settings
 from facemix.serving.blocking import BlockingMixer
-from facemix.serving.mixer import mixer_from_settings
 from facemix.serving.types import PhotoInput, SampleInput
 from facemix.settings import Settings
 

@@ -8,7 +8,7 @@ from PIL import Image, ImageSequence
 from web_client import running
 
 from facemix.mixing.recipe import Recipe
-from facemix.serving.mixer import mixer_from_settings
+from facemix.serving.assembly import mixer_from_settings
 from facemix.settings import Settings
 
 SIDE = 32

@@ -267,7 +267,7 @@ def test_of_several_servers_that_start_at_once_one_adopts_it(registry, database,
     ready, found = threading.Barrier(4), []
 
     def start():
-        ready.wait(30)
+        ready.wait(60)
         found.append(registry.adopt(shipped=shipped))
 
     threads = [threading.Thread(target=start) for _ in range(4)]

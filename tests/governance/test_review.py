@@ -4,6 +4,7 @@ import itertools
 import threading
 from datetime import timedelta
 
+import numpy as np
 import pytest
 from sqlalchemy import insert, select
 
@@ -20,6 +21,7 @@ from facemix.governance.reasons import reasons_for
 from facemix.governance.review import Reviews
 from facemix.governance.review_states import OPEN, STATES, TRANSITIONS, TRIGGERS
 from facemix.governance.secrets import Secrets
+from facemix.safety.gallery import Gallery
 from facemix.storage.governance_tables import operators, reviews
 
 PICTURE = b"\x89PNG marker of a picture that is held"
@@ -406,6 +408,25 @@ def test_an_approved_picture_that_nobody_fetches_goes_with_its_time(queue, datab
     assert stored(database, review.id)["picture"] is None
 
 
+def test_a_picture_with_which_somebody_protected_since_was_not_compared_is_not_given_out(
+    queue, database, secrets, noon
+):
+    review, token = in_state(queue, "approved", noon)
+    gallery = Gallery(database, secrets)
+    points = np.zeros((1, 4), np.float32)
+    enrolled = gallery.enroll(
+        points, "a", "asked by letter of 3 May, signed", actor="ann", embedder="e", now=noon + HOUR
+    )
+    assert not queue.status(token, now=noon + 2 * HOUR).has_picture
+    with pytest.raises(RecordMissing, match="make the same mix again"):
+        queue.collect(token, now=noon + 2 * HOUR)
+    assert queue.verdict(review.recipe_hash, trigger=review.trigger) == "approved"
+    gallery.remove(enrolled, "ann", now=noon + 2 * HOUR)
+    assert queue.collect(token, now=noon + 2 * HOUR).content == PICTURE
+    _, later = in_state(queue, "approved", noon + 3 * HOUR)
+    assert queue.collect(later, now=noon + 3 * HOUR).content == PICTURE
+
+
 @pytest.mark.parametrize(("action", "reason"), [("approve", "fine"), ("reject", "likeness")])
 def test_what_was_out_already_is_deleted_with_the_decision(queue, database, noon, action, reason):
     review, token = held(queue, noon, trigger="sample", released=True)
@@ -436,14 +457,13 @@ def test_an_appeal_is_heard_once_and_while_its_time_lasts(queue, noon):
 def test_an_appeal_that_is_granted_lets_the_recipe_be_made_again(queue, noon):
     review, token = held(queue, noon, recipe_hash=HASH)
     queue.reject(review.id, 1, actor="ann", reason="likeness", now=noon)
-    assert (queue.verdict(HASH, trigger="guard"), queue.approved(HASH, trigger="guard")) == ("rejected", False)
+    assert queue.verdict(HASH, trigger="guard") == "rejected"
     queue.appeal(token, "It is me.", now=noon)
     assert queue.verdict(HASH, trigger="guard") is None
     queue.approve(review.id, 3, actor="bob", reason="agreed", now=noon + HOUR)
-    assert queue.approved(HASH, trigger="guard")
-    assert not queue.approved(HASH, trigger="margin")
-    assert not queue.approved(HASH, trigger="guard", since=noon + 2 * HOUR), "somebody was put under protection since"
-    assert not queue.approved("cd" * 32, trigger="guard")
+    assert queue.verdict(HASH, trigger="guard") == "approved"
+    assert queue.verdict(HASH, trigger="margin") is None
+    assert queue.verdict("cd" * 32, trigger="guard") is None
 
 
 # --- reports -----------------------------------------------------------------------------------------------

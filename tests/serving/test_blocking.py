@@ -34,14 +34,14 @@ def test_a_caller_who_still_waits_at_the_end_is_let_go(checkpoint, finder):
 
     def held(z):
         entered.set()
-        return gate.wait(30) and decode(z)
+        return gate.wait(60) and decode(z)
 
     engine.batcher._work = {**engine.batcher._work, "decode": held}
     mixer = BlockingMixer(Mixer(engine, here(finder)))
     with ThreadPoolExecutor(2) as pool:
         waiting = pool.submit(mixer.sample, 1)
-        assert entered.wait(30)
+        assert entered.wait(60)
         closing = pool.submit(mixer.close)
         gate.set()
-        closing.result(30)
-        assert waiting.exception(30) is None or isinstance(waiting.exception(), CancelledError)
+        closing.result(60)
+        assert waiting.exception(60) is None or isinstance(waiting.exception(), CancelledError)

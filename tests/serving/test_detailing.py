@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
@@ -21,8 +22,8 @@ from facemix.faces.types import Face, Quality
 from facemix.imaging.enlarge import resized
 from facemix.mixing.recipe import Edits, PhotoParent, PlacedPoints
 from facemix.safety.document import refuse_document, refuse_document_within
+from facemix.serving import bill as bill_module
 from facemix.serving import detailing as module
-from facemix.serving import mixer as mixer_module
 from facemix.serving.blocking import BlockingMixer
 from facemix.serving.detailing import Detailing
 from facemix.serving.lookers import ThreadLookers
@@ -226,6 +227,39 @@ def test_what_is_larger_than_the_cache_is_carried_all_the_same():
 
 
 # --- what is cut and kept ----------------------------------------------------------------------------------
+
+
+def test_a_photograph_that_is_forgotten_while_another_is_cut_is_not_kept_in_what_is_carried():
+    async def go(forgotten):
+        detailing, lookers = alone()
+        first, second = found_at(300), replace(found_at(300), sha256="cd" * 32)
+
+        async def cut(data, face, side, *, deadline=None):
+            if data == b"second":
+                while not detailing.bytes["cuts"]:
+                    await asyncio.sleep(0)
+                if forgotten:
+                    detailing.forget(first.sha256)
+            return np.full((side, side, 3), 60, np.uint8)
+
+        lookers.cut = cut
+        parents = [PhotoInput(b"first", "a", weight=0.5), PhotoInput(b"second", "b", weight=0.5)]
+        faces = [ParentFace("a", first, first.faces[0]), ParentFace("b", second, second.faces[0])]
+
+        async def decode(z):
+            return np.full((len(z), 128, 128, 3), 100, np.uint8)
+
+        async def beside(work):
+            return work()
+
+        specs = [FrameSpec((0.5, 0.5), DETAIL)]
+        carry = await detailing.carry(parents, faces, np.zeros((2, 8), np.float32), specs, decode, beside)
+        assert carry.side == 300  # whoever sends it gets their mix
+        return detailing.bytes
+
+    kept, left = asyncio.run(go(False)), asyncio.run(go(True))
+    assert kept["carries"] > 0
+    assert left == {"cuts": kept["cuts"] // 2, "carries": 0}
 
 
 def test_a_second_mix_of_the_same_parents_cuts_nothing_and_draws_one_picture(own):
@@ -618,14 +652,14 @@ def test_a_crop_that_shows_a_whole_head_is_refused_once_it_has_detail(gated):
 
 def test_stages_within_a_stage_are_not_counted_twice(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(mixer_module, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(bill_module, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     told = []
 
     class Told(Observer):
         def stage(self, name, seconds):
             told.append((name, round(seconds, 3)))
 
-    bill = mixer_module._Bill(Told())
+    bill = bill_module.Bill(Told())
     with bill.stage("decode"):
         now[0] += 0.1
     with bill.stage("cut"):

@@ -19,8 +19,9 @@ from facemix.resources import resource_dir
 from facemix.safety.photo_features import features
 from facemix.safety.photo_gate import judged, load_gate
 from facemix.serving import doctor
+from facemix.serving.assembly import mixer_from_settings
 from facemix.serving.blocking import BlockingMixer
-from facemix.serving.mixer import Mixer, mixer_from_settings
+from facemix.serving.mixer import Mixer
 from facemix.serving.types import PhotoInput, SampleInput
 from facemix.settings import Settings
 from facemix.vae.checkpoint import newest_checkpoint, read_card

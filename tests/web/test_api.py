@@ -295,7 +295,7 @@ def test_before_the_mixer_is_loaded_everything_else_waits_politely():
     release = threading.Event()
 
     def slow():
-        release.wait(30)
+        release.wait(60)
         return FakeMixer()
 
     with running(slow, wait=False) as client:
@@ -339,7 +339,7 @@ def test_beyond_the_limit_a_request_is_refused_before_its_body_is_read():
 
     def hold():
         entered.set()
-        release.wait(30)
+        release.wait(60)
 
     with running(lambda: FakeMixer(hook=hold), max_queue=1) as client:
         answers = []
@@ -348,7 +348,7 @@ def test_beyond_the_limit_a_request_is_refused_before_its_body_is_read():
         )
         first.start()
         try:
-            assert entered.wait(30)
+            assert entered.wait(60)
             for path in (MIX, "/api/v1/strip", "/api/v1/faces"):
                 headers = {"Content-Type": "multipart/form-data; boundary=b"}
                 status, answer, body, taken = client.raw("POST", path, headers, [b"x"] * 3)

@@ -24,7 +24,7 @@ from facemix.vae.prior import LatentPrior
 from facemix.web.accounts import Accounts
 from facemix.web.explanations import frames_of_explanation
 from facemix.web.governed import Governed
-from facemix.web.inputs import mix_from_json
+from facemix.web.inputs_json import mix_from_json
 
 EXPLAIN, MIX = "/api/v1/explain", "/api/v1/mix"
 SAMPLES = [{"sample": 3}, {"sample": 7}]
@@ -201,15 +201,15 @@ def test_a_full_queue_refuses_it():
 
     def hook():
         entered.set()
-        leave.wait(20)
+        leave.wait(60)
 
     with running(lambda: FakeMixer(hook=hook), max_queue=6) as client:
         thread = threading.Thread(target=lambda: client.post(MIX, files=files(face_a=PHOTO, face_b=OTHER)))
         thread.start()
-        assert entered.wait(20)
+        assert entered.wait(60)
         problem(client.post(EXPLAIN, json={"parents": SAMPLES}), 503, "busy")
         leave.set()
-        thread.join(20)
+        thread.join(60)
 
 
 # --- pictures of training faces ----------------------------------------------------------------------------

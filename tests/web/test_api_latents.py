@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+import math
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
@@ -12,6 +14,7 @@ from PIL import Image
 from web_client import PHOTO, running
 
 from facemix.errors import LatentRefused, RecipeInvalid, SignatureInvalid
+from facemix.faces.types import Quality
 from facemix.governance.receipts import Receipts
 from facemix.governance.secrets import Secrets
 from facemix.governance.signing import Signatures
@@ -27,6 +30,15 @@ from facemix.web.latent_files import VALID_DAYS, LatentFiles
 
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 MODEL = ModelIdentity(name="fake-32", weights="ab" * 32)
+FIGURES = {
+    "score": None,
+    "face_pixels": 62.5,
+    "sharpness": 0.04,
+    "yaw": 0.25,
+    "roll": -3.5,
+    "brightness": 0.5,
+    "photograph": None,
+}
 
 
 @pytest.fixture
@@ -92,6 +104,12 @@ def test_another_s_face_cannot_be_taken_away(client, governed):
     assert client.get(f"/api/v1/faces/{identity}/latent").status_code == 404
 
 
+def gates_of(client, identity):
+    """What the record of a mix says that the gates measured of a face."""
+    explained = client.post("/api/v1/explain", json={"parents": [{"face_id": identity}, {"sample": 3}]}).json()
+    return explained["record"]["gates"][0]["readings"]
+
+
 @pytest.mark.parametrize("latent", ["", "x", "a.b.c", "é.é.é", "x" * 70_000])
 def test_what_is_no_file_is_refused(client, latent):
     answer = client.post("/api/v1/latents", json={"latent": latent})
@@ -125,7 +143,7 @@ def test_a_latent_that_is_no_face_is_refused(client, governed):
 @pytest.mark.parametrize(
     ("changes", "error", "said"),
     [
-        ({"facemix_latent": 2}, LatentRefused, "format 2"),
+        ({"facemix_latent": 3}, LatentRefused, "format 3"),
         ({"purpose": "training"}, LatentRefused, "'training'"),
         ({"owner": "somebody"}, LatentRefused, "another API key"),
         ({"expires_at": "2001-01-01T00:00:00+00:00"}, LatentRefused, "valid until 2001"),
@@ -136,6 +154,11 @@ def test_a_latent_that_is_no_face_is_refused(client, governed):
         ({"numbers": 7}, RecipeInvalid, "numbers"),
         ({"z": "%"}, SignatureInvalid, "no latent"),
         ({"surprise": 1}, SignatureInvalid, "no latent"),
+        ({"quality": {**FIGURES, "score": "high"}}, SignatureInvalid, "no latent"),
+        ({"quality": {**FIGURES, "sharpness": float("inf")}}, SignatureInvalid, "no latent"),
+        ({"quality": {**FIGURES, "surprise": 1}}, SignatureInvalid, "no latent"),
+        ({"quality": {"score": 1.0}}, SignatureInvalid, "no latent"),
+        ({"quality": "good"}, SignatureInvalid, "no latent"),
     ],
 )
 def test_what_a_file_says_is_checked_though_it_is_signed(changes, error, said):
@@ -148,19 +171,53 @@ def test_a_file_has_everything_that_governs_a_latent():
     secrets = Secrets(b"s" * 32)
     parent = PhotoParent(sha256="0" * 64, face=1, weight=1)
     brought = UploadCredentials("image/jpeg", b"archive", intact=True, generator="a camera")
-    face = KeptFace("id", MODEL, np.arange(4, dtype=np.float32), parent, NOON, NOON, brought)
+    measured = Quality(**{name: math.nan if value is None else value for name, value in FIGURES.items()})
+    face = KeptFace("id", MODEL, np.arange(4, dtype=np.float32), parent, NOON, NOON, brought, quality=measured)
     files = LatentFiles(secrets)
     written = files.write(face, "mine", now=NOON)
     document = Signatures(secrets, "latent").read(written)
     assert document["model"] == MODEL.model_dump()
     assert (document["owner"], document["purpose"]) == ("mine", "mixing")
+    assert (document["facemix_latent"], document["quality"]) == (2, FIGURES)
     assert datetime.fromisoformat(document["created_at"]) == NOON
     assert datetime.fromisoformat(document["expires_at"]) == NOON + timedelta(days=VALID_DAYS)
     read = files.read(written, "mine", now=NOON)
     assert (read.model, read.parent, read.credentials) == (MODEL, parent, brought)
     assert np.array_equal(read.z, face.z)
+    assert repr(read.quality) == repr(measured), "of what was not measured, too"
     with pytest.raises(LatentRefused, match="valid until"):
         files.read(written, "mine", now=NOON + timedelta(days=VALID_DAYS))
+
+
+def test_a_file_of_the_first_format_comes_back_without_figures(client, governed):
+    signatures = Signatures(governed.secrets, "latent")
+    first = signatures.read(file_of(governed.secrets, facemix_latent=1))
+    del first["quality"]
+    assert LatentFiles(governed.secrets).read(signatures.sign(first), None).quality is None
+    back = client.post("/api/v1/latents", json={"latent": signatures.sign(first)})
+    assert back.status_code == 201
+    assert gates_of(client, back.json()["id"]) == []
+
+
+def test_what_the_gates_measured_comes_back_with_the_face_and_leaves_again_with_it(client):
+    identity = upload(client)
+    measured = gates_of(client, identity)
+    assert measured
+    for _ in range(2):
+        file = client.get(f"/api/v1/faces/{identity}/latent").json()
+        client.request("DELETE", f"/api/v1/faces/{identity}")
+        identity = client.post("/api/v1/latents", json=file).json()["id"]
+        assert gates_of(client, identity) == measured
+
+
+def test_whoever_changes_a_figure_breaks_the_signature(client):
+    file = client.get(f"/api/v1/faces/{upload(client)}/latent").json()
+    body, key_, signature = file["latent"].split(".")
+    document = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    document["quality"]["sharpness"] += 1
+    forged = base64.urlsafe_b64encode(json.dumps(document, sort_keys=True, separators=(",", ":")).encode())
+    answer = client.post("/api/v1/latents", json={"latent": f"{forged.decode().rstrip('=')}.{key_}.{signature}"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "signature_invalid")
 
 
 def test_a_latent_of_another_size_is_refused(client, governed):
@@ -176,7 +233,8 @@ def test_the_largest_credentials_fit_into_a_file():
     secrets, files = Secrets(b"s" * 32), LatentFiles(Secrets(b"s" * 32))
     parent = PhotoParent(sha256="0" * 64, face=0, weight=1)
     brought = UploadCredentials("image/jpeg", bytes(MOST_CARRIED), ("self#jumbf=/c2pa/x",) * 20, intact=True)
-    face = KeptFace("id", MODEL, np.zeros(4096, np.float32), parent, NOON, NOON, brought)
+    measured = Quality(*[1 / 3] * 6, photograph=1 / 3)
+    face = KeptFace("id", MODEL, np.zeros(4096, np.float32), parent, NOON, NOON, brought, quality=measured)
     assert files.read(LatentFiles(secrets).write(face, None), None).credentials == brought
 
 

@@ -15,10 +15,11 @@ from facemix.settings import Settings
 from facemix.storage.database import Database
 from facemix.storage.keys import KeyStore
 from facemix.storage.ledger import Ledger, LedgerRow
-from facemix.web import openapi, schemas
+from facemix.web import openapi
 from facemix.web.accounts import Accounts
 from facemix.web.governed import Governed
 from facemix.web.published import PUBLISHED
+from facemix.web.schemas_requests import EditsBody
 from facemix.web.stores import Stores
 
 TEXT = (Path(__file__).parents[2] / "docs/api.md").read_text()
@@ -175,7 +176,7 @@ def test_every_member_of_a_body_is_described(application, name):
     text = ENDPOINTS[name]
     if "consent" in wanted:
         text += INTRODUCTION
-    if wanted & set(schemas.EditsBody.model_fields):
+    if wanted & set(EditsBody.model_fields):
         text += SECTIONS["What every mix takes"]
     assert [member for member in sorted(wanted) if f"`{member}`" not in text] == []
 

@@ -14,7 +14,7 @@ from web_client import CAT, OTHER, PHOTO, files, opened, running
 
 from facemix.settings import Settings
 from facemix.storage.database import Database
-from facemix.web import inputs
+from facemix.web import inputs_json
 from facemix.web.stores import Stores
 
 TOKEN = "X-Facemix-Delete-Token"
@@ -232,7 +232,7 @@ def test_addresses_are_those_that_the_operator_says(tmp_path):
 
 def test_photographs_are_not_decoded_on_the_event_loop(store, monkeypatch):
     seen = []
-    decode = inputs.decode_base64
+    decode = inputs_json.decode_base64
 
     def noted(text, **options):
         seen.append(threading.current_thread())
@@ -240,6 +240,6 @@ def test_photographs_are_not_decoded_on_the_event_loop(store, monkeypatch):
             asyncio.get_running_loop()
         return decode(text, **options)
 
-    monkeypatch.setattr(inputs, "decode_base64", noted)
+    monkeypatch.setattr(inputs_json, "decode_base64", noted)
     save(store, {"image": base64.b64encode(PHOTO).decode()})
     assert len(seen) == 1

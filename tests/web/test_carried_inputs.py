@@ -15,7 +15,8 @@ from facemix.web.animations import animation_input, at_the_size_of
 from facemix.web.batches import batch_from_archive
 from facemix.web.forms import Form
 from facemix.web.grids import grid_input
-from facemix.web.inputs import mix_from_form, mix_from_json, parse, strip_from_form, strip_from_json
+from facemix.web.inputs_form import mix_from_form, strip_from_form
+from facemix.web.inputs_json import mix_from_json, parse, strip_from_json
 from facemix.web.many_faces import MOST_PIXELS, check_frames
 from facemix.web.schemas_grids import GridBody
 from facemix.web.schemas_jobs import AnimationBody

@@ -139,6 +139,11 @@ def test_it_shows_what_is_known_in_plain_words(site, ann):
     assert "It was held," in said
 
 
+def test_a_protected_person_is_no_saved_face(site, ann):
+    review, _ = site.held(subject="kV0tW3qfX8mZ1aBc")
+    assert "/r/kV0tW3qfX8mZ1aBc" not in ann.get(path_of(review)).text
+
+
 def test_the_picture_is_opened_for_a_reviewer_and_noted(site, ann):
     review, _ = site.held()
     for _ in range(2):

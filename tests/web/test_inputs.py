@@ -9,7 +9,8 @@ from facemix.errors import ImageTooLarge, RequestInvalid
 from facemix.serving.types import PhotoInput, SampleInput
 from facemix.settings import Settings
 from facemix.web.forms import Form
-from facemix.web.inputs import decode_base64, mix_from_form, mix_from_json, strip_from_form, strip_from_json
+from facemix.web.inputs_form import mix_from_form, strip_from_form
+from facemix.web.inputs_json import decode_base64, mix_from_json, strip_from_json
 
 SETTINGS = Settings()
 
@@ -224,8 +225,8 @@ def test_a_recipe_or_a_mix_is_told_from_one_parse():
     ],
 )
 def test_json_of_endless_values_is_refused_before_it_is_parsed(body, monkeypatch):
-    monkeypatch.setattr("facemix.web.inputs._MIX_OR_REPLAY", None)
-    monkeypatch.setattr("facemix.web.inputs.StripBody", None)
+    monkeypatch.setattr("facemix.web.inputs_json._MIX_OR_REPLAY", None)
+    monkeypatch.setattr("facemix.web.inputs_json.StripBody", None)
     for read in (mix_from_json, strip_from_json):
         with pytest.raises(RequestInvalid, match="holds about"):
             read(body, SETTINGS)

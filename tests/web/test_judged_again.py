@@ -186,7 +186,7 @@ def test_a_database_that_hangs_holds_nobody_up_while_what_is_known_serves(desk, 
     answered = threading.Event()
     desk.judged(OTHER)
     monkeypatch.setattr(rejections, "WAIT_SECONDS", 0.05)
-    monkeypatch.setattr(desk.queue, "rejected", lambda *_: answered.wait(30) and frozenset())
+    monkeypatch.setattr(desk.queue, "rejected", lambda *_: answered.wait(60) and frozenset())
     desk.later()
 
     async def judged():
@@ -252,7 +252,7 @@ def test_of_a_film_that_is_given_up_no_further_chunk_is_drawn():
         making = asyncio.ensure_future(
             animations.make_film(state, mixer, film, Progress(lambda done: None), About("r", None, mixer.model))
         )
-        await asyncio.wait_for(mixer.begun.wait(), 30)
+        await asyncio.wait_for(mixer.begun.wait(), 60)
         making.cancel()
         with pytest.raises(asyncio.CancelledError):
             await making
@@ -272,4 +272,4 @@ def test_whoever_waits_patiently_hears_that_generation_is_off():
             await patiently(state, mixer, [], [FrameSpec((1.0,))])
         assert mixer.asked == 0
 
-    asyncio.run(asyncio.wait_for(go(), 30))
+    asyncio.run(asyncio.wait_for(go(), 60))

@@ -16,7 +16,7 @@ from facemix.governance.secrets import Secrets
 from facemix.mixing.recipe import ModelIdentity
 from facemix.safety import results
 from facemix.safety.gallery import Gallery
-from facemix.safety.guard import Match
+from facemix.safety.guard import Guard, Match
 from facemix.safety.marking import Marker
 from facemix.settings import Settings
 from facemix.storage.database import Database
@@ -35,7 +35,7 @@ FRAMES = np.stack([np.full((64, 64, 3), 40 * number, np.uint8) for number in ran
 
 
 class FakeGuard:
-    """Finds whom it is told to find; `seen` are the frames that it was shown, `wait` is waited for."""
+    """Finds whom it is told to find, one or several; `seen` are the frames that it was shown, `wait` is waited for."""
 
     def __init__(self):
         self.found, self.seen, self.paths, self.wait = None, [], [], None
@@ -44,14 +44,23 @@ class FakeGuard:
         self.seen.append(frames)
         self.paths.append(path)
         if self.wait is not None:
-            self.wait.wait(30)
+            self.wait.wait(60)
         if isinstance(self.found, Exception):
             raise self.found
         return self.found
 
     def matches(self, frames, *, path=False):
         found = self.match(frames, path=path)
-        return () if found is None else (found,)
+        return found if isinstance(found, tuple) else () if found is None else (found,)
+
+
+class MeanLevel:
+    """A face is its mean level, from 0 to 1."""
+
+    name = "level"
+
+    def embed(self, crops):
+        return (crops.reshape(len(crops), -1).mean(1, keepdims=True) / 255).astype(np.float32)
 
 
 class Desk:
@@ -194,18 +203,61 @@ def test_what_was_rejected_is_withheld_without_a_further_review(desk):
     assert desk.waiting() == []
 
 
-def test_an_approval_from_before_somebody_was_enrolled_does_not_count(desk):
+def test_an_approval_stays_when_somebody_else_is_enrolled_whom_the_guard_still_holds(desk):
     now = datetime.now(UTC)
-    desk.enrol(now - timedelta(days=2))
-    desk.guard.found = Match("somebody", 0.4, 0)
+    first = desk.enrol(now - timedelta(days=2))
+    desk.guard.found = Match(first, 0.4, 0)
     review, _ = desk.held()
     desk.queue.approve(review.id, 1, actor="ana", reason="fine", now=now - timedelta(days=1))
+    second = desk.enrol(now)
     desk.judged()
-    person = desk.enrol(now)
-    again, _ = desk.held()
-    assert again.id != review.id
-    desk.gallery.remove(person, "command line")
+    assert desk.waiting() == [], "it resembles nobody whom the reviewer was not asked about"
+    for both in ((first, second), (second, first)):
+        desk.guard.found = tuple(Match(person, 0.3, 0) for person in both)
+        again, _ = desk.held()
+        assert (again.subject, again.id != review.id) == (second, True)
+    desk.queue.approve(again.id, 1, actor="ana", reason="fine")
     desk.judged()
+    desk.gallery.remove(second, "command line")
+    desk.judged()
+
+
+def test_who_is_enrolled_anew_is_asked_about_anew(database):
+    now = [1000.0]
+    gallery = Gallery(database, SECRETS)
+    desk = Desk(database, guard=Guard(gallery, MeanLevel(), 0.1, clock=lambda: now[0]))
+
+    def enrol(level):
+        return gallery.enroll(np.full((1, 1), level, np.float32), "label", "asked by letter", "me", embedder="level")
+
+    def held():
+        now[0] += 5
+        return desk.held()[0]
+
+    level = FRAMES[0].mean() / 255
+    ana = enrol(level + 0.05)
+    first = held()
+    assert first.subject == ana
+    desk.queue.approve(first.id, 1, actor="ana", reason="fine")
+    enrol(0.9)
+    now[0] += 5
+    desk.judged()
+    gallery.remove(ana, "me")
+    again = enrol(level + 0.04)  # the same person, by a better photograph
+    assert held().subject == again
+
+
+def test_a_reviewer_is_told_of_all_whom_a_result_resembles_and_nobody_approved(desk):
+    desk.guard.found = (Match("one", 0.31, 0), Match("two", 0.42, 3), Match("three", 0.45, 1))
+    review, _ = desk.held(FRAMES)
+    assert review.subject == "one"
+    assert all(said in review.detail for said in ("0.310 from protected person one", "0.420", "two", "0.450", "three"))
+    assert desk.queue.picture(review.id, actor="ana").content == desk.release.picture(FRAMES[0], "image/png", RECIPE)
+    desk.queue.approve(review.id, 1, actor="ana", reason="fine")
+    second, _ = desk.held(FRAMES)
+    assert second.subject == "two"
+    assert "person one" not in second.detail
+    assert "0.450 from three" in second.detail
 
 
 def test_a_rejection_outlives_an_enrolment(desk):
@@ -376,7 +428,7 @@ def test_a_queue_that_hangs_keeps_nobody_waiting_for_the_share(database, monkeyp
     desk.reviewer()
     desk.draws = [0.5]
     answered = threading.Event()
-    monkeypatch.setattr(desk.queue, "hold", lambda *_, **__: answered.wait(30))
+    monkeypatch.setattr(desk.queue, "hold", lambda *_, **__: answered.wait(60))
     monkeypatch.setattr(judging, "SHARE_SECONDS", 0.1)
 
     async def judged():
@@ -457,7 +509,7 @@ def test_whoever_leaves_while_it_is_held_finds_the_same_review_again(desk, monke
 
     def slow(*arguments, **options):
         entered.set()
-        go_on.wait(30)
+        go_on.wait(60)
         try:
             return hold(*arguments, **options)
         finally:

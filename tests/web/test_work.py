@@ -5,12 +5,14 @@ import time
 import pytest
 from anyio import sleep
 from fake_mixer import FakeMixer
-from web_client import OTHER, PHOTO, files, running
+from web_client import CROWD, OTHER, PHOTO, files, running
 
 from facemix.errors import DeadlineExceeded, EngineFailed, RecipeInvalid, Stopping
+from facemix.mixing.recipe import Edits
 from facemix.serving.types import FrameSpec
 from facemix.settings import Settings
 from facemix.web import work
+from facemix.web.animations import chunks
 from facemix.web.state import ServerState
 from facemix.web.work import patiently
 
@@ -32,7 +34,7 @@ def test_work_is_cancelled_when_the_client_goes_away(caplog):
 
     def hold():
         entered.set()
-        release.wait(30)
+        release.wait(60)
 
     mixer = FakeMixer(hook=hold)
     with running(lambda: mixer) as client:
@@ -90,13 +92,13 @@ def test_frames_are_what_is_counted():
 
     def hold():
         entered.set()
-        release.wait(30)
+        release.wait(60)
 
     with running(lambda: FakeMixer(hook=hold), max_queue=40) as client:
         strip = threading.Thread(target=lambda: client.post("/api/v1/strip", files=files(**BOTH), data={"steps": "33"}))
         strip.start()
         try:
-            assert entered.wait(30)
+            assert entered.wait(60)
             assert client.app.state.facemix.admission.inside == 35
             refused = client.post("/api/v1/strip", files=files(**BOTH), data={"steps": "33"})
             assert (refused.status_code, refused.json()["code"]) == (503, "busy")
@@ -104,6 +106,42 @@ def test_frames_are_what_is_counted():
         finally:
             release.set()
             strip.join()
+
+
+def test_what_is_large_leaves_less_room():
+    """A mix of two photographs with their detail is not one picture of two: at 1024 pixels, a second is too much."""
+    entered, release = threading.Event(), threading.Event()
+
+    def hold():
+        entered.set()
+        release.wait(60)
+
+    with running(lambda: FakeMixer(hook=hold), max_queue=30) as client:
+        large = {"detail": "1", "size": "1024"}
+        first = threading.Thread(target=lambda: client.post(MIX, files=files(**BOTH), data=large))
+        first.start()
+        try:
+            assert entered.wait(60)
+            assert client.app.state.facemix.admission.inside == 2 + 2 + 13
+            refused = client.post(MIX, files=files(**BOTH), data=large)
+            assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+            entered.clear()
+            small = threading.Thread(target=lambda: client.post(MIX, files=files(**BOTH)))
+            small.start()
+            assert entered.wait(60)  # that one is let in
+        finally:
+            release.set()
+            first.join()
+        small.join()
+
+
+@pytest.mark.parametrize("edits", [{}, {"detail": "1", "size": "1024", "placement": "photo"}])
+def test_what_is_larger_than_the_queue_is_let_in_alone(edits):
+    with running(max_queue=1) as client:
+        for _ in range(2):
+            assert client.post(MIX, files=files(**BOTH), data=edits).status_code == 200
+        assert client.post("/api/v1/faces", files=files(image=CROWD)).status_code == 200
+        assert client.app.state.facemix.admission.inside == 0
 
 
 def test_a_slow_sender_keeps_nobody_out():
@@ -114,7 +152,7 @@ def test_a_slow_sender_keeps_nobody_out():
         def trickle():
             yield body[:50]
             half.set()
-            assert done.wait(30)
+            assert done.wait(60)
             yield body[50:]
 
         done = threading.Event()
@@ -122,7 +160,7 @@ def test_a_slow_sender_keeps_nobody_out():
         slow = threading.Thread(target=lambda: answers.append(client.stream_post(MIX, headers, trickle())))
         slow.start()
         try:
-            assert half.wait(30)
+            assert half.wait(60)
             assert client.post(MIX, files=files(**BOTH)).status_code == 200
         finally:
             done.set()
@@ -156,9 +194,20 @@ def drawn(mixer, *, inside=0, stopping=False):
         await asyncio.sleep(0.05)
         asked = mixer.asked
         state.admission.inside -= inside
-        return asked, await asyncio.wait_for(asking, 20), state.admission.inside
+        return asked, await asyncio.wait_for(asking, 60), state.admission.inside
 
     return asyncio.run(ask())
+
+
+def test_a_film_draws_fewer_frames_at_once_the_larger_they_are():
+    def lengths(count=20, **edits):
+        found = list(chunks(tuple(FrameSpec((1.0,), Edits(**edits)) for _ in range(count))))
+        return [len(one) for one in found]
+
+    assert lengths() == lengths(detail=1.0, size=512) == [8, 8, 4]
+    assert lengths(detail=1.0, size=1024) == [2] * 10
+    assert lengths(3, detail=1.0, size=1024, attributes={"age": 1.0}) == [2, 1]
+    assert lengths(0) == []
 
 
 def test_whoever_can_wait_is_drawn_when_there_is_room(monkeypatch):
