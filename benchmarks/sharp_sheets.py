@@ -183,9 +183,10 @@ def heat(picture: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     return np.rint(0.65 * colours + 0.35 * grey).astype(np.uint8)
 
 
-def hard_pairs(faces: FaceSet) -> list[tuple[str, tuple[int, int]]]:
-    """Pairs of the split that are likely to go wrong, chosen by rule: nobody twice, and the other one always the face
-    with the least of it. How far a head is turned the manifest says, the rest is measured on the crops."""
+def hard_pairs(faces: FaceSet, per_kind: int = PER_KIND) -> list[tuple[str, tuple[int, int]]]:
+    """Pairs of the split that are likely to go wrong, `per_kind` of each, chosen by rule: nobody twice, and the other
+    one always the face with the least of it. How far a head is turned the manifest says, the rest is measured on the
+    crops."""
     crops = faces.images.numpy()
     signs = {
         "profile and frontal": np.array([row["quality"]["yaw"] for row in faces.rows]),
@@ -199,7 +200,7 @@ def hard_pairs(faces: FaceSet) -> list[tuple[str, tuple[int, int]]]:
     found = []
     for name, values in signs.items():
         members = usable & np.isfinite(values)  # the mouth in a grey picture is not measured
-        for _ in range(PER_KIND):
+        for _ in range(per_kind):
             pair = []
             for order in (np.argsort(-values, kind="stable"), np.argsort(values, kind="stable")):
                 pair.append(next(index for index in order.tolist() if members[index] and index not in taken))

@@ -26,9 +26,11 @@ from facemix.mixing.choice import Choice, choose, shares_of, structure
 from facemix.mixing.pixels import Held, Pixels
 from facemix.mixing.recipe import Kept, Region, Trait
 from facemix.mixing.traits import AROUND, trait_masks
+from facemix.mixing.turning import heads, turns
 from facemix.mixing.warp import FIELD, dense, ways
 
 _BANDS, _LOW = 2, 2  # middle bands below the model's side, and those below them that hold hair and outlines
+_BEHIND = 2.0  # how quickly what the VAE lost of what lies behind a head is left out: of two who are even, all of it
 _MOST_LINES = 1.2  # the same of what interpolation cost of the finest lines
 _MOST_GAIN = 1.6  # what averaging cost of a band's strength is given back up to this factor
 
@@ -78,6 +80,7 @@ class Carry:
         self._glasses = np.zeros(len(cuts), bool) if glasses is None else np.asarray(glasses, bool)
         self._ranks = reconstructions.mean((1, 2, 3)).argsort().argsort()
         self._displacements = dense(shapes)
+        self._heads = heads(turns(self._displacements))
         self._whole = [
             np.ascontiguousarray(resized(own, self.side) if cut is None else cut)
             for cut, own in zip(cuts, reconstructions, strict=True)
@@ -99,7 +102,7 @@ class Carry:
     @property
     def bytes(self) -> int:
         """Memory that it takes, about."""
-        maps = (*self._strength, *self._lines, *self._structures, self._displacements)
+        maps = (*self._strength, *self._lines, *self._structures, self._displacements, self._heads)
         held = (*self._whole, *self._small, *self._lost, *maps)
         return sum(one.nbytes for one in held) + 4096
 
@@ -188,6 +191,7 @@ class Carry:
             photographed=self._photographed,
             glasses=self._glasses,
             ranks=self._ranks,
+            heads=self._heads,
             keep=keep,
             change=change,
         )
@@ -227,8 +231,10 @@ class Carry:
         """All but the fine band, (C, C, 3) float32."""
         do = self._do
         present = np.flatnonzero((shares + chosen.soft + chosen.decided).any((1, 2)))
-        way, shares, soft, decided, around = (
-            do.held(one) for one in (way, shares, chosen.soft, chosen.decided, chosen.around)
+        # What lies behind somebody's head would be a step across another's cheek, half as strong as it is.
+        back = shares * np.clip(1 - _BEHIND * chosen.behind, 0, 1)
+        way, back, soft, decided, around = (
+            do.held(one) for one in (way, back, chosen.soft, chosen.decided, chosen.around)
         )
         theirs = {index: do.bands(do.take(self._small[index], way[index]), _BANDS + _LOW) for index in present}
         ours = do.bands(mixed, _BANDS + _LOW)
@@ -238,10 +244,10 @@ class Carry:
             ours[level] = self._middle(
                 ours[level], {i: (one[level], share[i]) for i, one in theirs.items()}, trusted, detail
             )
-        lost = sum(do.weighted(do.take(self._lost[index], way[index]), detail * shares[index]) for index in present)
+        lost = sum(do.weighted(do.take(self._lost[index], way[index]), detail * back[index]) for index in present)
         masks = {trait: do.held(detail * mask) for trait, mask in trait_masks(FIELD).items()}
-        for level, back in enumerate(do.bands(lost, _LOW), start=_BANDS):
-            ours[level] = ours[level] + back
+        for level, band in enumerate(do.bands(lost, _LOW), start=_BANDS):
+            ours[level] = ours[level] + band
             for trait in AROUND:
                 kept = keep.get(trait)
                 if isinstance(kept, int):

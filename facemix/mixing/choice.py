@@ -1,9 +1,13 @@
 """Whose photograph a mix takes its detail from at each place, and how far it is trusted there.
 
 A parent's photograph, brought to the shape of the mix, is taken where it agrees with what the VAE draws there: where
-their structures correlate. It is trusted where they are also about equally strong. Where a head is turned another way,
-a mouth open that is shut, hair over a brow, they are not, and the VAE's picture stays. Where a parent is nearly alone
-there is nothing to disagree about.
+their structures correlate. It is trusted where they are also about equally strong. Where a mouth is open that is shut,
+hair over a brow, they are not, and the VAE's picture stays. Where a parent is nearly alone there is nothing to disagree
+about.
+
+Of heads that are turned differently one shows its cheek where the other shows what lies behind it
+(`facemix.mixing.turning`): there the head is taken, and what the VAE lost of the background does not come back. Beside
+all of them background is one parent's, as around the face.
 
 Over the whole face each parent gets places in proportion to its weight, so that nobody prevails by a photograph of more
 contrast; only a photograph that hardly fits the mix anywhere gets fewer.
@@ -42,6 +46,10 @@ _SUITS, _LEAST_PLACES = (0.3, 0.5), 0.1
 # How decidedly hair and background are one parent's where nobody says whose: by its weight, and by how well they agree
 # with what the VAE draws there.
 _AROUND_BY_WEIGHT, _AROUND_BY_AGREEMENT = 8.0, 20.0
+# How decidedly what lies behind a head is not taken where others have theirs: between two who are even never, and it
+# comes back as these lose weight.
+_BY_BEHIND = 12.0
+_BESIDE = (0.5, 0.0)  # weight of those who have a head there, between which background becomes one parent's
 _ROUNDS = 6  # in which the places are shared out
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -55,12 +63,15 @@ class Choice:
         decided: the same in the finest band, where one of them has nearly all.
         confidence: (FIELD, FIELD) float32 in [0, 1].
         around: (N,) float32, sum 1: of the parents in the hair and background, where nobody says whose it has.
+        behind: how far each parent shows there what lies behind its head, where others of weight show theirs:
+            (N, FIELD, FIELD) float32 in [0, 1].
     """
 
     soft: np.ndarray
     decided: np.ndarray
     confidence: np.ndarray
     around: np.ndarray
+    behind: np.ndarray
 
 
 def shares_of(
@@ -91,6 +102,7 @@ def choose(
     photographed: np.ndarray,
     glasses: np.ndarray,
     ranks: np.ndarray,
+    heads: np.ndarray,
     keep: Mapping[Trait, Kept],
     change: np.ndarray | None = None,
 ) -> Choice:
@@ -105,18 +117,22 @@ def choose(
         photographed: (N,) bool; those without a photograph have no finest band to give.
         glasses: (N,) bool, who wears any.
         ranks: (N,) int, each parent's among them by anything but their order, so that this makes no difference.
+        heads: where each parent's photograph shows its head, see `facemix.mixing.turning.heads`.
         keep: whose hair, glasses and background.
         change: by how many grey levels edits change the VAE's picture, (C, C); None for not at all.
     """
     here = structure(mixed)
-    agreement, fit = np.zeros_like(shares), np.zeros_like(shares)  # of no account where a parent has no share
+    agreement, fit, head = (np.zeros_like(shares) for _ in range(3))  # of no account where a parent has no share
     for index in np.flatnonzero(shares.any((1, 2))):
         there = take(structures[index], way[index])
         agreement[index], fit[index] = _correlation(there, here), _fit(there, here)
+        head[index] = take(heads[index], way[index])
+    headed = (shares * head).sum(0)
+    behind = np.maximum(headed - head, 0) * (shares > 0)
     with np.errstate(divide="ignore"):
         by_weight = np.log(shares)
     # As much on one side of a face as on the other, so that eyes stay a pair.
-    liked = _BY_AGREEMENT * (agreement + agreement[..., ::-1]) / 2
+    liked = _BY_AGREEMENT * (agreement + agreement[..., ::-1]) / 2 - _BY_BEHIND * behind
     face = _face()
     places = _LEAST_PLACES + (1 - _LEAST_PLACES) * rise((agreement * face).sum((1, 2)), *_SUITS)
     # A photograph of more contrast is seen more in as many places.
@@ -135,6 +151,9 @@ def choose(
             cover = trait_masks(FIELD)[trait]
             soft, decided = (one + cover * (around[:, None, None] - one) for one in (soft, decided))
             confidence = confidence + cover * (1 - confidence)
+    if "background" not in keep:
+        beside = _within() * rise(headed, *_BESIDE)
+        soft, decided = (one + beside * (around[:, None, None] - one) for one in (soft, decided))
     covers = [trait_masks(FIELD)[trait] for trait in AROUND if keep.get(trait, "mixed") != "mixed"]
     soft, decided = (kept_shares(one, keep, FIELD) for one in (soft, decided))
     # By whose eyes they are, wherever hair or background come from.
@@ -149,7 +168,8 @@ def choose(
     if change is not None:
         levels = cv2.GaussianBlur(reduced(change, FIELD), (0, 0), 1.5)
         confidence = confidence * np.exp(-np.square(levels / _CHANGED))
-    return Choice(soft.astype(np.float32), decided.astype(np.float32), confidence.astype(np.float32), around)
+    found = (one.astype(np.float32) for one in (soft, decided, confidence, around, behind))
+    return Choice(*found)
 
 
 def structure(picture: np.ndarray) -> np.ndarray:
@@ -204,9 +224,14 @@ def _shared_out(scores: np.ndarray, shares: np.ndarray, places: np.ndarray) -> n
 
 @lru_cache(maxsize=1)
 def _face() -> np.ndarray:
-    """How much of each place is face, (FIELD, FIELD) float32, sum 1."""
-    face = sum(masks(FIELD)[REGIONS.index(name)] for name in ("eyes", "nose", "mouth", "skin"))
-    return face / face.sum()
+    """How much of the face each place is, (FIELD, FIELD) float32, sum 1."""
+    return _within() / _within().sum()
+
+
+@lru_cache(maxsize=1)
+def _within() -> np.ndarray:
+    """How much of each place is face, (FIELD, FIELD) float32 in [0, 1]."""
+    return sum(masks(FIELD)[REGIONS.index(name)] for name in ("eyes", "nose", "mouth", "skin"))
 
 
 def _softmax(scores: np.ndarray) -> np.ndarray:

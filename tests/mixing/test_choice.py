@@ -11,6 +11,7 @@ from facemix.mixing.choice import choose, shares_of, structure
 from facemix.mixing.recipe import REGIONS
 from facemix.mixing.regions import masks
 from facemix.mixing.traits import trait_masks
+from facemix.mixing.turning import heads
 from facemix.mixing.warp import FIELD
 
 CROP = 128
@@ -29,6 +30,7 @@ def chosen(pictures, weights, mixed=None, *, regions=None, **changes):
         "glasses": np.zeros(count, bool),
         "ranks": np.arange(count),
         "strengths": np.full(count, 8.0, np.float32),
+        "heads": heads(np.zeros(count)),
         **changes,
     }
     mixed = np.tensordot(weights, pictures, 1).astype(np.float32) if mixed is None else mixed
@@ -232,3 +234,52 @@ def test_structures_say_nothing_of_light():
     assert structure(FIRST).shape == (FIELD, FIELD)
     wide = cv2.GaussianBlur(reduced(FIRST, FIELD), (0, 0), 12)
     assert np.abs(structure(wide)).std() < 0.2 * np.abs(structure(FIRST)).std()
+
+
+# Of a head that is turned to the right, and of one that is not.
+TURN = heads(np.array([0.1, 0.0]))
+BEHIND = (FIELD // 2, int(0.78 * FIELD))  # background of the one, cheek of the other
+NEAR = (FIELD // 2, int(0.3 * FIELD))  # cheek of both
+
+
+def test_what_lies_behind_a_head_is_not_taken_where_another_has_its_own():
+    assert (TURN[0][BEHIND], TURN[1][BEHIND]) == (0, 1)
+    # The model drew what the turned one shows, and yet.
+    for pictures, order in (([FIRST, SECOND], [0, 1]), ([SECOND, FIRST], [1, 0])):
+        even = chosen(pictures, (0.5, 0.5), mixed=FIRST)
+        found = chosen(pictures, (0.5, 0.5), mixed=FIRST, heads=TURN[order], ranks=np.array(order))
+        turned, frontal = order
+        for shares in (found.soft, found.decided):
+            assert shares[frontal][BEHIND] > 0.75
+        assert found.soft[turned][BEHIND] < even.soft[turned][BEHIND]
+        assert found.behind[turned][BEHIND] == pytest.approx(0.5)
+        assert found.behind[frontal].max() == 0
+        assert found.behind[:, NEAR[0], NEAR[1]].max() == 0
+
+
+def test_what_lies_behind_a_head_comes_back_where_the_others_have_little_weight():
+    weights = np.linspace(0.5, 1, 21)
+    found = [chosen([FIRST, SECOND], (w, 1 - w), mixed=FIRST, heads=TURN) for w in weights]
+    behind, taken = (np.array([getattr(one, name)[0][BEHIND] for one in found]) for name in ("behind", "decided"))
+    np.testing.assert_allclose(behind, 1 - weights, atol=1e-6)
+    assert taken[0] < 0.25
+    assert taken[-3] > 0.9
+    assert taken[-1] == 1
+    assert np.diff(taken).max() < 0.35  # it changes hands over several frames of a strip
+
+
+def test_who_has_no_share_hides_nobody():
+    for alone in (0, 1):
+        found = chosen([FIRST, SECOND], np.eye(2)[alone], heads=TURN)
+        assert found.behind.max() == 0
+        np.testing.assert_array_equal(found.decided[alone], 1)
+
+
+def test_beside_all_heads_background_is_one_parents():
+    both = TURN[[0, 0]]
+    found = chosen([FIRST, SECOND], (0.5, 0.5), mixed=FIRST, heads=both)
+    for shares in (found.soft, found.decided):
+        np.testing.assert_allclose(shares[:, BEHIND[0], BEHIND[1]], found.around, atol=0.02)
+    kept = chosen([FIRST, SECOND], (0.5, 0.5), mixed=FIRST, heads=both, keep={"background": "mixed"})
+    plain = chosen([FIRST, SECOND], (0.5, 0.5), mixed=FIRST, keep={"background": "mixed"})
+    np.testing.assert_array_equal(kept.soft, plain.soft)
