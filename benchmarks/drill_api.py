@@ -119,6 +119,7 @@ def drill(server: Running, *, seed: int, examples: int, phases: str) -> Outcome:
     command += [f"http://127.0.0.1:{server.port}/openapi.json", "--checks", "no_server_error", "--phases", phases]
     command += ["--max-examples", str(examples), "--seed", str(seed), "--continue-on-failure", "--no-color"]
     command += ["--generation-database", ":memory:", "--warnings", "off", "--suppress-health-check", "all"]
+    command += ["--request-timeout", "120"]  # a slow answer is no server error; by default it ends after ten seconds
     environment = {
         **os.environ,
         "SCHEMATHESIS_HOOKS": "benchmarks.api_hooks",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from ports import reserved_port
 
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 120  # on two busy cores
@@ -65,21 +65,24 @@ def serving(folder: Path, **settings: object) -> Iterator[Served]:
         folder: for its log and its data.
         settings: by name, as in `facemix.settings.Settings`; of the caller's own FACEMIX_ variables none is kept.
     """
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    settings = {"port": port, "data_dir": folder / "data", "rate_per_address": "none", **settings}
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("FACEMIX_")}
-    environment |= {f"FACEMIX_{name.upper()}": str(value) for name, value in settings.items()}
-    log = folder / "log.txt"
-    with log.open("w") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "facemix", "serve"], stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, env=environment
-        )
-    made = Served(f"http://127.0.0.1:{port}", process, log)
-    try:
-        made.wait_until_ready()
-        yield made
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+    with reserved_port() as port:
+        settings = {"port": port, "data_dir": folder / "data", "rate_per_address": "none", **settings}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("FACEMIX_")}
+        environment |= {f"FACEMIX_{name.upper()}": str(value) for name, value in settings.items()}
+        log = folder / "log.txt"
+        with log.open("w") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "facemix", "serve"],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+                env=environment,
+            )
+        made = Served(f"http://127.0.0.1:{port}", process, log)
+        try:
+            made.wait_until_ready()
+            yield made
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()

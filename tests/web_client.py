@@ -123,7 +123,7 @@ def running(factory=FakeMixer, *, wait: bool = True, accounts=None, stores=None,
         if wait:
 
             async def loaded():
-                with fail_after(30):
+                with fail_after(60):
                     while app.state.facemix.loaded is None and app.state.facemix.failure is None:
                         await sleep(0.005)
 

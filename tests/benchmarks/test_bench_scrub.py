@@ -41,7 +41,7 @@ def test_a_visit_sees_the_first_blend_and_the_frames(bench_server, tmp_path):
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=list(bench_scrub.QUIET))
-        found = bench_scrub.visit(browser, f"http://127.0.0.1:{bench_server.port}/", tmp_path, 0.2)
+        found = bench_scrub.visit(browser, f"http://127.0.0.1:{bench_server.port}/", tmp_path, 1.0)
         browser.close()
     assert found["first_blend_ms"] > 0
     assert found["dragging"]

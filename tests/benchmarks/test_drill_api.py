@@ -144,7 +144,7 @@ def test_a_short_run_finds_no_server_error(server):
         for prefix, identity in identities(drilled).items():
             # What cases name is there.
             path = {"/api/v1/faces": "/{}/latent"}.get(prefix, "/{}").format(identity)
-            deadline = time.monotonic() + 30  # the ledger is written a moment later
+            deadline = time.monotonic() + 60  # the ledger is written a moment later
             while (status := client.get(prefix + path).status_code) != 200:
                 assert time.monotonic() < deadline, (prefix, status)
                 time.sleep(0.1)

@@ -1,10 +1,10 @@
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from answering import BUSY, OK, answering
+from ports import reserved_port
 
 from benchmarks import loads, photos
 from benchmarks.loads import Plan, run
@@ -17,8 +17,8 @@ def pair(tmp_path_factory):
 
 
 def test_every_client_of_a_closed_loop_asks_again_on_its_connection(pair):
-    with answering(lambda number: OK if number < 7 else 1.0) as server:
-        load = run(Plan(server.port, pair, clients=2, seconds=0.6, patience=0.3))
+    with answering(lambda number: OK if number < 7 else 60.0) as server:
+        load = run(Plan(server.port, pair, clients=2, seconds=1.5, patience=1.0))
     assert load.status.count(200) == 7
     assert load.statuses() == {"200": 7, "no answer in time": len(load.status) - 7}
     assert all(begun <= asked <= sent <= ended for begun, asked, sent, ended in _times(load, 200))
@@ -72,7 +72,7 @@ def test_an_open_loop_bounds_its_connections(pair):
 
 def test_clients_that_leave_are_noted_as_such(pair):
     with answering(lambda number: 10.0) as server:
-        load = run(Plan(server.port, pair, clients=3, once=True, leave_after=0.05))
+        load = run(Plan(server.port, pair, clients=3, once=True, leave_after=0.5))
     assert load.status == [LEFT] * 3
     assert len(server.bodies) == 3
 
@@ -90,9 +90,8 @@ def test_a_refusal_before_the_body_is_read_is_taken(tmp_path):
 def test_what_never_comes_is_noted(pair):
     with answering(lambda number: None) as server:
         assert run(Plan(server.port, pair, clients=1, once=True)).status == [CUT]
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        free = probe.getsockname()[1]
-    assert run(Plan(free, pair, clients=1, once=True)).status == [UNREACHED]
+    with reserved_port() as free:
+        assert run(Plan(free, pair, clients=1, once=True)).status == [UNREACHED]
 
 
 def test_only_jpeg_files_have_a_place_for_the_comment(tmp_path):

@@ -29,7 +29,10 @@ def test_a_server_is_started_watched_and_stopped():
         assert server.get("/none")[0] == 404
         assert server.metrics() == {'facemix_a_total{kind="x"}': 3.0, "facemix_b": 1000.0}
         with servers.Watch(server) as watch:
-            time.sleep(0.7)
+            limit = time.monotonic() + 60
+            while len(watch.samples) < 2:
+                assert time.monotonic() < limit
+                time.sleep(0.1)
         assert len(watch.samples) >= 2
         assert watch.peak >= 1_000_000
         assert watch.cores < 1
@@ -48,7 +51,7 @@ def test_what_a_server_leaves_behind_is_ended():
     with servers.running((sys.executable, "-c", forks)) as server:
         below = servers.tree(server.process.pid)
         assert len(below) == 2
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(servers._stat(pid)[:1] not in ([], ["Z"]) for pid in below):
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -59,7 +62,7 @@ def test_the_tree_counts_processor_time_and_memory_of_all():
     process = subprocess.Popen([sys.executable, "-c", busy])
     try:
         assert process.pid in servers.tree(os.getpid())
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while servers._cpu_seconds(process.pid) < 0.1:
             assert time.monotonic() < deadline
             time.sleep(0.02)

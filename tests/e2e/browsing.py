@@ -43,6 +43,11 @@ def until(page, expression: str, seconds: float = 60) -> None:
         page.wait_for_timeout(50)
 
 
+def painted(page) -> None:
+    """Waits until the browser has painted what has changed so far."""
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
+
+
 def says(page, beginning: str) -> None:
     """Waits until the status begins with these words."""
     until(page, f"document.getElementById('status').textContent.startsWith({json.dumps(beginning)})")
@@ -89,7 +94,7 @@ def mix_samples(page, *numbers: int) -> None:
 
 def drawn(page) -> np.ndarray:
     """The canvas once what was asked for is drawn, (512, 512, 3) uint8 RGB."""
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    painted(page)
     return canvas(page, "result")
 
 
@@ -128,7 +133,14 @@ def overflow(page) -> int:
 
 def found(page) -> list[str]:
     """What axe finds that is serious or worse, with the place of each."""
-    page.wait_for_timeout(400)  # colours on their way are neither here nor there
+    painted(page)
+    page.wait_for_timeout(400)
+    # Colours on their way are neither here nor there. What turns for ever is not waited for.
+    until(
+        page,
+        """document.getAnimations().every(one =>
+          one.playState !== "running" || one.effect.getComputedTiming().endTime === Infinity)""",
+    )
     violations = Axe().run(page).response["violations"]
     return [
         f"{violation['id']}: {node['target']} {node['any'] and node['any'][0]['message']}"

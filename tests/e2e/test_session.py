@@ -12,6 +12,7 @@ from browsing import (
     mix_samples,
     mix_two,
     mixed,
+    painted,
     rested,
     says,
     settled,
@@ -130,6 +131,7 @@ def test_the_second_place_can_be_filled_first(visit, photos):
 def shown_over(page) -> np.ndarray:
     """What is drawn over the mix."""
     until(page, "!document.getElementById('compared').hidden")
+    painted(page)
     page.wait_for_timeout(50)
     return canvas(page, "compared")
 
@@ -218,6 +220,29 @@ def test_a_face_stands_beside_the_mix(visit):
     assert difference(shown_over(page), first) > 5
     page.keyboard.press("v")
     assert page.evaluate("document.getElementById('compared').hidden")
+
+
+def test_what_is_said_of_a_step_ends_with_the_next_one(visit):
+    page = visit()
+    mix_samples(page, 1, 2)
+    rested(page)
+    page.fill("#share-b", "70")
+    page.keyboard.press("Enter")
+    rested(page)
+    page.click("#undo")
+    says(page, "Undone: Weights.")
+    page.click("#redo")
+    says(page, "Done again: Weights.")
+    page.click("#undo")
+    says(page, "Undone: Weights.")
+    page.fill("#share-b", "20")
+    page.keyboard.press("Enter")
+    says(page, "Ready: drag the slider.")
+    page.click("#swap")
+    says(page, "The faces have changed places.")
+    page.fill("#share-b", "30")
+    page.keyboard.press("Enter")
+    says(page, "Ready: drag the slider.")
 
 
 def test_shortcuts_and_their_sheet(visit):
@@ -358,11 +383,11 @@ def test_the_focus_stays_near_what_is_taken_away(visit):
         page.keyboard.press("Enter")
         page.focus(f"#menu-{letter} .remove")
         page.keyboard.press("Enter")
-        page.wait_for_timeout(50)  # the browser takes it from what is hidden with the next frame
+        painted(page)  # the browser takes it from what is hidden with the next frame
         assert focused(page) == after
     page.click("#start-over")
     page.click("#start-over")
-    page.wait_for_timeout(50)
+    painted(page)
     assert focused(page) == "file-a"
 
 

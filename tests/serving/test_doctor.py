@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from ports import reserved_port
 from tiny import tiny_checkpoint
 
 from facemix.errors import InstallationError
@@ -32,14 +33,10 @@ CHECKS = [
 ]
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
-
-
 def report(**settings):
-    settings = {"device": "cpu", "backend": "torch", "max_batch": 2, "port": free_port(), **settings}
-    return {finding.check: finding for finding in doctor.examine(Settings(**settings))}
+    with reserved_port() as port:
+        settings = {"device": "cpu", "backend": "torch", "max_batch": 2, "port": port, **settings}
+        return {finding.check: finding for finding in doctor.examine(Settings(**settings))}
 
 
 @pytest.fixture(scope="module")
@@ -174,14 +171,20 @@ def test_a_database_that_is_not_up_to_date_is_a_note(tmp_path, monkeypatch):
     assert "'0000', not '0001'" in found.message
 
 
+@pytest.fixture
+def unused_port():
+    with reserved_port() as port:
+        yield port
+
+
 @pytest.mark.parametrize("broken", ["damaged file", "no server"])
-def test_a_database_that_does_not_answer_fails(tmp_path, broken):
+def test_a_database_that_does_not_answer_fails(tmp_path, unused_port, broken):
     settings = {"data_dir": tmp_path}
     if broken == "damaged file":
         (tmp_path / "facemix.sqlite3").write_bytes(b"not a database" * 100)
     else:
         pytest.importorskip("psycopg")
-        settings = {"database_url": f"postgresql://facemix:secret@127.0.0.1:{free_port()}/facemix"}
+        settings = {"database_url": f"postgresql://facemix:secret@127.0.0.1:{unused_port}/facemix"}
     found = report(checkpoint=tmp_path, **settings)["database"]
     assert found.verdict == "fail"
     assert found.hint

@@ -31,7 +31,7 @@ def test_what_has_not_begun_is_taken_back_when_its_caller_leaves(pool):
     done, gate = [], threading.Event()
 
     async def go():
-        first = asyncio.ensure_future(pool.run(gate.wait, 30))
+        first = asyncio.ensure_future(pool.run(gate.wait, 60))
         await asyncio.sleep(0.01)
         second = asyncio.ensure_future(pool.run(done.append, "second"))
         third = asyncio.ensure_future(pool.run(done.append, "third"))
@@ -64,11 +64,16 @@ def test_its_threads_stand_back_and_no_others(pool):
 
 
 def test_a_closed_pool_says_so_to_those_who_wait_and_to_those_who_come():
-    pool, gate = Pool("work", 1), threading.Event()
+    pool, begun, gate = Pool("work", 1), threading.Event(), threading.Event()
+
+    def work():
+        begun.set()
+        return gate.wait(60)
 
     async def go():
-        first = asyncio.ensure_future(pool.run(gate.wait, 30))
-        await asyncio.sleep(0.01)
+        first = asyncio.ensure_future(pool.run(work))
+        while not begun.is_set():
+            await asyncio.sleep(0.001)
         second = asyncio.ensure_future(pool.run(print))
         await asyncio.sleep(0)
         pool.close()
@@ -86,7 +91,7 @@ def test_who_leaves_a_closed_pool_has_left():
     pool, gate = Pool("work", 1), threading.Event()
 
     async def go():
-        first = asyncio.ensure_future(pool.run(gate.wait, 30))
+        first = asyncio.ensure_future(pool.run(gate.wait, 60))
         await asyncio.sleep(0.01)
         first.cancel()
         pool.close()

@@ -98,6 +98,6 @@ def running_server(programs: Path) -> Iterator[PostgresServer]:
             yield PostgresServer(folder)
         finally:
             server.send_signal(signal.SIGQUIT)  # at once, without a checkpoint
-            server.wait(30)
+            server.wait(60)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -2,6 +2,7 @@ import hashlib
 import stat
 
 import pytest
+from ports import reserved_port
 from small_disk import fill, small_disk
 
 from facemix.errors import ConfigError, RecordMissing, RequestInvalid, StorageFull, StorageUnavailable
@@ -159,9 +160,6 @@ def test_an_s3_store_that_does_not_answer_is_refused_without_its_keys(unused_por
 
 @pytest.fixture
 def unused_port():
-    """A port of the loopback that is bound and not listened to: connections are refused at once."""
-    import socket
-
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield taken.getsockname()[1]
+    """Connections to it are refused at once."""
+    with reserved_port() as port:
+        yield port

@@ -35,7 +35,7 @@ def at_once(*calls):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert not [thread for thread in threads if thread.is_alive()], "they wait for each other"
     return outcomes
 

@@ -140,7 +140,7 @@ def at_once(count, work):
     barrier = threading.Barrier(count)
 
     def begin(number):
-        barrier.wait(30)
+        barrier.wait(60)
         return work(number)
 
     with ThreadPoolExecutor(count) as pool:

@@ -14,7 +14,7 @@ from facemix.web.deadlines import BodyDeadlineMiddleware
 from facemix.web.problems import problem_response
 from facemix.web.server import make_server
 
-PATIENCE = 20.0  # seconds after which a test gives up; no test waits that long when all is well
+PATIENCE = 60.0  # seconds after which a test gives up; no test waits that long when all is well
 
 
 class SmallApp:

@@ -110,7 +110,7 @@ def test_people_are_refused_with_a_page(portal):
 def test_nobody_waits_without_end(portal, monkeypatch):
     monkeypatch.setattr("facemix.web.front.GRACE_SECONDS", 0.0)
     replicas = Replicas(ReplicaLost("gone"), None)
-    answer = front(portal, replicas, deadline_seconds=0.05).post("/api/v1/mix")
+    answer = front(portal, replicas, deadline_seconds=1).post("/api/v1/mix")
     assert (answer.status_code, answer.json()["code"]) == (503, "deadline_exceeded")
     assert "retry-after" in answer.headers
     assert replicas.cancelled == 1
@@ -152,7 +152,7 @@ def test_who_leaves_is_worked_for_no_more(portal):
 def test_a_request_has_one_row_in_the_ledger_the_replicas_or_the_fronts(portal, monkeypatch, turns, statuses):
     monkeypatch.setattr("facemix.web.front.GRACE_SECONDS", 0.0)
     book = Book()
-    front(portal, Replicas(*turns), book, deadline_seconds=0.5).post("/api/v1/mix")
+    front(portal, Replicas(*turns), book, deadline_seconds=2).post("/api/v1/mix")
     assert [row.status for row in book.rows] == statuses
 
 

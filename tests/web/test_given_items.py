@@ -65,7 +65,7 @@ BATCH = {
 def ended(client, answer, headers=None):
     assert answer.status_code == 202, answer.text
     path = f"/api/v1/jobs/{answer.json()['job']['id']}"
-    limit = time.monotonic() + 30
+    limit = time.monotonic() + 60
     while (job := client.get(path, headers=headers).json())["state"] in ("queued", "running"):
         assert time.monotonic() < limit
         time.sleep(0.01)
@@ -213,7 +213,7 @@ def test_prices_are_looked_at_again_after_a_defect(database, monkeypatch, caplog
         raise RuntimeError("a defect of the driver")
 
     monkeypatch.setattr(accounts.prices, "current", broken)
-    limit = time.monotonic() + 20
+    limit = time.monotonic() + 60
     while len(looks) < 3:
         assert time.monotonic() < limit
         time.sleep(0.01)

@@ -31,7 +31,7 @@ def turn(client, switch):
 
 
 def run(work):
-    return asyncio.run(asyncio.wait_for(work, 30))
+    return asyncio.run(asyncio.wait_for(work, 60))
 
 
 def test_what_goes_on_is_left_alone():
@@ -138,8 +138,8 @@ def test_requests_under_way_are_answered_and_their_places_given_back():
     entered, release = threading.Barrier(3), threading.Event()
 
     def hold():
-        entered.wait(30)
-        release.wait(30)
+        entered.wait(60)
+        release.wait(60)
 
     mixer = FakeMixer(hook=hold)
     with running(lambda: mixer) as client:
@@ -152,10 +152,10 @@ def test_requests_under_way_are_answered_and_their_places_given_back():
         for thread in threads:
             thread.start()
         try:
-            entered.wait(30)
+            entered.wait(60)
             turn(client, ON)
             for thread in threads:
-                thread.join(30)
+                thread.join(60)
             assert [answer.json()["code"] for answer in answers] == ["halted", "halted"]
             assert client.app.state.facemix.admission.inside == 0
         finally:
@@ -183,7 +183,7 @@ def test_jobs_that_wait_or_work_fail_with_the_reason():
             await begun.wait()
             client.app.state.facemix.halt.turn(ON)
             found = []
-            with fail_after(30):
+            with fail_after(60):
                 for job in (working, waiting):
                     while not (now := await jobs.get(job.id, owner=None)).ended:
                         await sleep(0.005)
@@ -202,7 +202,7 @@ def test_a_sample_that_many_wait_for_is_refused_to_all_of_them():
 
     def hold():
         entered.set()
-        release.wait(30)
+        release.wait(60)
 
     with running(lambda: FakeMixer(hook=hold)) as client:
         state = client.app.state.facemix
@@ -216,7 +216,7 @@ def test_a_sample_that_many_wait_for_is_refused_to_all_of_them():
                 except Halted as error:
                     found.append(error)
 
-            with fail_after(30):
+            with fail_after(60):
                 async with create_task_group() as group:
                     for _ in range(8):
                         group.start_soon(one)

@@ -41,7 +41,7 @@ def test_the_model_is_loaded_beside_and_the_ledger_closed_last():
             await loaded(state, lambda: 1)
             assert book.closed_after_mixer is None
 
-    asyncio.run(asyncio.wait_for(go(), 30))
+    asyncio.run(asyncio.wait_for(go(), 60))
     assert mixer.closed
     assert book.closed_after_mixer is True
 
@@ -67,7 +67,7 @@ def test_a_hangup_changes_the_model_and_only_while_it_runs():
                 await asyncio.sleep(0.001)
         assert signal.getsignal(signal.SIGHUP) == before
 
-    asyncio.run(asyncio.wait_for(go(), 30))
+    asyncio.run(asyncio.wait_for(go(), 60))
     assert made[1].closed
 
 

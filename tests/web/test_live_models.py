@@ -27,7 +27,7 @@ def change(client, fleet, *plan):
 
 def until(client, met):
     async def wait():
-        with fail_after(30):
+        with fail_after(60):
             while not met():
                 await sleep(0.005)
 
@@ -161,7 +161,7 @@ def test_a_film_is_drawn_by_the_model_that_was_promised():
         gate = threading.Event()
 
         async def before(progress):
-            await to_thread.run_sync(gate.wait, 30)
+            await to_thread.run_sync(gate.wait, 60)
             return Result(b"", "image/gif", "x")
 
         client.portal.call(lambda: jobs.submit("before", 1, before, owner=None))
@@ -172,7 +172,7 @@ def test_a_film_is_drawn_by_the_model_that_was_promised():
         gate.set()
 
         async def ended():
-            with fail_after(30):
+            with fail_after(60):
                 while not (job := await jobs.get(started["id"], owner=None)).ended:
                     await sleep(0.005)
             return job
@@ -224,7 +224,7 @@ def test_the_default_answers_until_the_new_one_is_loaded():
     def make(name, letter):
         if letter == "b":
             entered.set()
-            gate.wait(30)
+            gate.wait(60)
         return fake(name, letter)
 
     fleet = FakeFleet(("face", "a", "default"), make=make)
@@ -233,7 +233,7 @@ def test_the_default_answers_until_the_new_one_is_loaded():
         changing = threading.Thread(target=lambda: client.portal.call(client.app.state.facemix.load))
         changing.start()
         try:
-            assert entered.wait(30)
+            assert entered.wait(60)
             assert mixed(client) == "face@aaaaaaaaaaaa"
             problem(client.get("/api/v1/model?model=face@bbbb"), 503, "not_ready")
         finally:
@@ -249,7 +249,7 @@ def test_what_was_taken_back_while_it_was_loaded_never_answers():
     def make(name, letter):
         if letter == "b":
             entered.set()
-            gate.wait(30)
+            gate.wait(60)
         return fake(name, letter)
 
     fleet = FakeFleet(("face", "a", "default"), make=make)
@@ -258,7 +258,7 @@ def test_what_was_taken_back_while_it_was_loaded_never_answers():
         changing = threading.Thread(target=lambda: client.portal.call(client.app.state.facemix.load))
         changing.start()
         try:
-            assert entered.wait(30)
+            assert entered.wait(60)
             fleet.set(("face", "a", "default"))
         finally:
             gate.set()

@@ -285,7 +285,7 @@ def test_while_loading_the_studio_says_so():
     release = threading.Event()
 
     def slow():
-        release.wait(30)
+        release.wait(60)
         return FakeMixer()
 
     with running(slow, wait=False) as client:

@@ -28,7 +28,7 @@ def test_a_new_model_takes_over_without_dropping_a_request():
 
     def hold():
         entered.set()
-        release.wait(30)
+        release.wait(60)
 
     made = [named("a-old", hook=hold), named("b-new")]
     factory = iter(made)
@@ -39,7 +39,7 @@ def test_a_new_model_takes_over_without_dropping_a_request():
         )
         begun.start()
         try:
-            assert entered.wait(30)
+            assert entered.wait(60)
             client.portal.call(client.app.state.facemix.load)
             # The new one answers at once; the old one stays open for what it has begun.
             assert model_of(client.post(MIX, files=files(face_a=PHOTO, face_b=OTHER))).startswith("b-new")
@@ -50,7 +50,7 @@ def test_a_new_model_takes_over_without_dropping_a_request():
         assert model_of(answers[0]).startswith("a-old")
 
         async def closed():
-            with fail_after(30):
+            with fail_after(60):
                 while not made[0].closed:
                     await sleep(0.005)
 
@@ -119,7 +119,7 @@ def test_when_stopping_new_work_is_refused_and_readiness_withdrawn():
 
 def test_a_sample_asked_for_by_many_at_once_is_drawn_once():
     gate = threading.Event()
-    mixer = FakeMixer(hook=lambda: gate.wait(30))
+    mixer = FakeMixer(hook=lambda: gate.wait(60))
     with running(lambda: mixer) as client:
 
         async def many():
@@ -163,11 +163,11 @@ def test_a_stop_does_not_wait_for_a_model_that_is_being_loaded():
 
     def factory():
         entered.set()
-        gate.wait(30)
+        gate.wait(60)
         return mixer
 
     with running(factory, wait=False):
-        assert entered.wait(30)
+        assert entered.wait(60)
     assert not mixer.closed
     gate.set()
     for _ in range(1000):
@@ -195,7 +195,7 @@ def test_a_mixer_that_cannot_be_closed_costs_nobody_an_answer(caplog):
 def test_a_request_that_hangs_is_given_up_after_its_patience(monkeypatch):
     monkeypatch.setattr("facemix.web.work.GRACE_SECONDS", 0.05)
     gate = threading.Event()
-    with running(lambda: FakeMixer(hook=lambda: gate.wait(30))) as client:
+    with running(lambda: FakeMixer(hook=lambda: gate.wait(60))) as client:
         response = client.post(MIX, files=files(face_a=PHOTO, face_b=OTHER), headers={"X-Facemix-Deadline": "0.05"})
         assert (response.status_code, response.json()["code"]) == (503, "deadline_exceeded")
         assert int(response.headers["retry-after"]) > 0

@@ -122,7 +122,7 @@ class Slow:
         with self.lock:
             self.inside += 1
             self.most = max(self.most, self.inside)
-        self.go_on.wait(30)
+        self.go_on.wait(60)
         with self.lock:
             self.inside -= 1
         return threading.current_thread() is not threading.main_thread()
@@ -154,6 +154,8 @@ def test_those_who_leave_a_database_that_hangs_take_no_further_thread():
             await asyncio.sleep(0.005)
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
+        while slow.inside < AT_ONCE:
+            await asyncio.sleep(0.001)
         slow.go_on.set()
 
     asyncio.run(asyncio.wait_for(go(), 60))
@@ -168,7 +170,7 @@ def test_what_was_put_for_somebody_who_has_left_is_taken_away(database, monkeypa
 
     def put_new(*args, **options):
         begun.set()
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         return really(*args, **options)
 
     monkeypatch.setattr(behind, "put_new", put_new)
@@ -186,7 +188,7 @@ def test_what_was_put_for_somebody_who_has_left_is_taken_away(database, monkeypa
             await asyncio.sleep(0.02)
             seen = 0 if rows(database) or shelf._threads._calls else seen + 1
 
-    asyncio.run(asyncio.wait_for(go(), 30))
+    asyncio.run(asyncio.wait_for(go(), 60))
 
 
 @pytest.mark.parametrize("leaving", [True, False])
@@ -197,7 +199,7 @@ def test_a_recipe_that_was_saved_for_somebody_who_has_left_is_deleted(database, 
 
     def slowly(*args, **options):
         begun.set()
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         return save(*args, **options)
 
     monkeypatch.setattr(stores.recipes, "save", slowly)
@@ -218,5 +220,5 @@ def test_a_recipe_that_was_saved_for_somebody_who_has_left_is_deleted(database, 
         while stores.saved._threads._calls:
             await asyncio.sleep(0.01)
 
-    asyncio.run(asyncio.wait_for(go(), 30))
+    asyncio.run(asyncio.wait_for(go(), 60))
     assert left() == ((0, 0) if leaving else (1, 1))

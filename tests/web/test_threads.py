@@ -21,14 +21,14 @@ class Hanging:
             self.calls += 1
             self.inside += 1
             self.most = max(self.most, self.inside)
-        assert self.go.wait(20)
+        assert self.go.wait(60)
         with self.lock:
             self.inside -= 1
         return "made"
 
 
 def run(test):
-    return asyncio.run(asyncio.wait_for(test(), 30))
+    return asyncio.run(asyncio.wait_for(test(), 60))
 
 
 async def until(condition):
@@ -45,12 +45,14 @@ def test_a_thread_that_hangs_keeps_its_place_though_who_asked_has_left():
             asking.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asking
-        assert hanging.calls == hanging.most == 3
+        await until(lambda: hanging.inside == 3)
         assert threads.waiting == 0
         waiting = asyncio.create_task(threads.run(lambda: "at last"))
         await until(lambda: threads.waiting == 1)
+        assert hanging.calls == 3
         hanging.go.set()
         assert await waiting == "at last"
+        assert hanging.calls == hanging.most == 3
 
     run(test)
 

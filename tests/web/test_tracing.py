@@ -227,13 +227,13 @@ def test_a_collector_that_hangs_costs_spans_and_no_request():
     tracing = open_tracing(None, exporter=stuck, queued=8)
     app = TracingMiddleware(small_app(), tracing)
     assert len(ask(app, *[("GET", "/plain")] * 8)) == 8  # a full batch, which the thread of the traces takes
-    assert stuck.begun.wait(30)
+    assert stuck.begun.wait(60)
     answers = ask(app, *[("GET", "/plain")] * 100)
     assert {answer.status_code for answer in answers} == {200}
     tracing.close()  # returns though the collector still hangs
     assert stuck.taken == 0
     stuck.let_go.set()
-    assert stuck.ended.wait(30)
+    assert stuck.ended.wait(60)
     assert 8 <= stuck.taken <= 16  # what it had in hand, and what could wait
 
 

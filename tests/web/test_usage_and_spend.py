@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from console_client import Browser, console
+from days import well_within_a_day
 
 from facemix.governance.audit import AuditLog
 from facemix.governance.prices import Prices
@@ -17,6 +18,7 @@ def entry(**given):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
+    well_within_a_day(120)  # its rows are of today, for every test of this module
     people = {"anna": "operator", "rita": "reviewer"}
     with console(tmp_path_factory.mktemp("spend"), people=people, budget_day=4.0) as browser:
         database = browser.client.governed.database
@@ -49,9 +51,14 @@ def test_a_key_is_told_what_it_has_used_and_nothing_of_others(site):
     assert "other" not in answer.text
 
 
-def test_without_a_key_there_is_no_usage(site):
-    answer = site.get("/api/v1/usage")
-    assert (answer.status_code, answer.json()["code"]) == (401, "key_required")
+@pytest.mark.parametrize("path", ["/api/v1/faces", "/api/v1/jobs", "/api/v1/usage"])
+def test_what_only_a_key_may_ask_asks_for_one(site, path):
+    without = site.get(path)
+    assert (without.status_code, without.json()["code"]) == (401, "key_required")
+    assert without.headers["www-authenticate"] == "Bearer"
+    wrong = site.get(path, headers={"Authorization": "Bearer fmx_x"})
+    assert (wrong.status_code, wrong.json()["code"]) == (401, "key_unknown")
+    assert site.get(path, headers={"Authorization": f"Bearer {site.secret}"}).status_code == 200
 
 
 def test_an_operator_sees_what_was_spent(browser):
@@ -97,3 +104,24 @@ def test_an_operator_sets_prices(browser):
     forged = browser.post("/console/spend/prices", {"csrf": "x", "gigabyte": "0"})
     assert forged.status_code == 403
     assert Prices(database).current().version == 2
+
+
+def test_prices_that_change_nothing_make_no_version(browser):
+    browser.sign_in()
+    database = browser.client.governed.database
+    before, rows = Prices(database).current(), len(AuditLog(database).list())
+    same = {name: str(getattr(before, name)) for name in ("currency", "cpu_second", "device_second", "gigabyte")}
+    for fields, said in (
+        ({}, "Name at least one price, or a currency."),
+        ({"currency": " ", "gigabyte": ""}, "Name at least one price, or a currency."),
+        ({"gigabyte": same["gigabyte"]}, f"of version {before.version}."),
+        (same | {"currency": before.currency.lower()}, f"of version {before.version}."),
+    ):
+        answer = browser.send("/console/spend", "/console/spend/prices", **fields)
+        assert answer.status_code == 422
+        assert said in answer.text
+    assert Prices(database).current() == before
+    assert len(AuditLog(database).list()) == rows
+    done = browser.send("/console/spend", "/console/spend/prices", **same | {"cpu_second": "0.25"})
+    assert done.status_code == 303
+    assert Prices(database).current().version == before.version + 1

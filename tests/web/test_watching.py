@@ -122,7 +122,7 @@ def test_what_runs_out_by_itself_is_looked_at_now_and_then(book, watched, monkey
 
     async def for_a_while(number):
         task = asyncio.create_task(watcher.run())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len(changes) < number:
                 await asyncio.sleep(0.001)
         task.cancel()
@@ -148,7 +148,7 @@ def test_a_defect_does_not_end_the_looking(book, watched, monkeypatch, caplog):
 
     async def until_halted():
         task = asyncio.create_task(watcher.run())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while halt.error is None:
                 await asyncio.sleep(0.001)
         task.cancel()
