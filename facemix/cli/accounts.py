@@ -54,7 +54,10 @@ def keys_list() -> None:
     with _database() as database:
         from facemix.storage.keys import SCOPES, KeyStore
 
-        for key in KeyStore(database).list():
+        found = KeyStore(database).list()
+        limited = any(budget is not None for key in found for budget in (key.budget_day, key.budget_month))
+        currency = _currency(database) if limited else ""
+        for key in found:
             said = [f"made {key.created_at:%Y-%m-%d}"]
             state = "live"
             if key.revoked_at:
@@ -69,7 +72,7 @@ def keys_list() -> None:
             if key.scopes is not None:
                 said.append(f"good for {', '.join(word for word in SCOPES if word in key.scopes)}")
             for span, budget in (("day", key.budget_day), ("month", key.budget_month)):
-                said += [] if budget is None else [f"{budget:g} per {span}"]
+                said += [] if budget is None else [f"{currency} {budget:g} per {span}"]
             print(f"{key.name}: {state}, {', '.join(said)}")
 
 
@@ -192,6 +195,13 @@ def ledger(days: Annotated[int, typer.Option(min=1, help="So many days back.")] 
                 f"{total.frames_decoded} decoded, {total.device_seconds:.2f} s of the device, "
                 f"{total.cpu_seconds:.2f} s of the processors"
             )
+
+
+def _currency(database: Database) -> str:
+    """That of the price table, in which budgets are."""
+    from facemix.governance.prices import Prices, has_gpu
+
+    return Prices(database, gpu=has_gpu(load_settings())).current().currency
 
 
 def _database() -> Database:

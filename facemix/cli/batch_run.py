@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from facemix.cli.engines import said
-from facemix.cli.files import make_folder, read_bytes, write
+from facemix.cli.files import face_of, make_folder, read_bytes, smaller, write
+from facemix.cli.likeness import likeness_for_files
 from facemix.cli.marking import release_for_files
 from facemix.errors import FacemixError, Internal, RequestInvalid
 from facemix.imaging.encode import MediaType
-from facemix.mixing.recipe import Edits
+from facemix.mixing.recipe import Edits, parent_name
 from facemix.serving import batch
 from facemix.serving.batch import MANIFEST, Row, Wish
 from facemix.serving.blocking import BlockingMixer
@@ -32,10 +33,13 @@ _LONGEST_TABLE = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Summary:
+    """What became of a table. `strays`: files called as results are, which no row of the table has made."""
+
     rows: int
     made: int
     skipped: int
     failures: tuple[dict[str, Any], ...]
+    strays: tuple[str, ...] = ()
 
 
 class BatchRun:
@@ -56,7 +60,7 @@ class BatchRun:
         self._limit = load_settings().max_upload_bytes
         self._rows = batch.read_table(data, where=str(table))
         self._check_targets()
-        self._release = release_for_files()
+        self._release, self._likeness = release_for_files(), likeness_for_files()
         make_folder(out)
         self._known = self._finished()
 
@@ -89,7 +93,13 @@ class BatchRun:
         write(self._out / MANIFEST, (json.dumps(batch.manifest(mixer.model, entries), indent=1) + "\n").encode())
         (self._out / JOURNAL).unlink(missing_ok=True)
         failures = tuple(sorted((one for one in entries if "problem" in one), key=lambda one: one["number"]))
-        return Summary(len(entries), len(entries) - skipped - len(failures), skipped, failures)
+        return Summary(len(entries), len(entries) - skipped - len(failures), skipped, failures, self._strays(entries))
+
+    def _strays(self, entries: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+        """Files that are called as results are, and stand in no entry: of rows that were there once, or fail now."""
+        listed = {entry.get("file") for entry in entries}
+        there = (path.name for path in self._out.iterdir() if batch.RESULT_NAME.fullmatch(path.name))
+        return tuple(sorted(name for name in there if name not in listed))
 
     def _make(self, mixer: BlockingMixer, row: Row) -> tuple[dict[str, Any], bool]:
         """What became of a row, and whether that is new."""
@@ -113,11 +123,12 @@ class BatchRun:
         if known is not None and known.get("inputs") == inputs and self._is_whole(known):
             return known | {"number": row.number, "name": row.name}, False
         result = mixer.mix(parents, edits)
+        self._likeness.check_mix(result)
         recipe = result.recipe.portable(result.latents) if self._portable else result.recipe
         data = self._release.picture(result.image, self._media_type, recipe, result.parents)
         write(self._out / file, data)
         digest = hashlib.sha256(data).hexdigest()
-        notes = (*notes, *result.notes)
+        notes = (*notes, *result.notes, *smaller(edits, face_of(result)))
         return batch.made(row.number, row.name, file, digest, recipe, notes, inputs=inputs), True
 
     def _read(self, name: str) -> bytes:
@@ -190,7 +201,7 @@ def _check_keep(edits: Edits) -> None:
     if edits.detail:
         return
     for trait, whose in edits.keep.items():
-        said = "it is mixed" if whose == "mixed" else f"it names parent {whose}"
+        said = "it is mixed" if whose == "mixed" else f"it names parent {parent_name(whose)}"
         raise RequestInvalid(
             f"{said}, and nothing of the photographs is in a mix without their detail",
             hint=f"write detail in the row, as in 1, or leave keep:{trait} empty",

@@ -12,6 +12,8 @@ from facemix.cli.files import make_folder
 from facemix.errors import BatchIncomplete, RequestInvalid
 from facemix.progress import progress_bar
 
+MOST_NAMED = 20  # files in a note
+
 
 def batch(
     table: Annotated[Path, typer.Argument(help="Comma-separated: a, b, weight, ... (docs/cli.md).")],
@@ -40,6 +42,13 @@ def batch(
         problem = item["problem"]
         place = f"{problem['where']}: " if problem["where"] else ""
         print(f"row {item['number']} ({item['name']}): {place}{problem['detail']} ({problem['hint']})", file=sys.stderr)
+    if summary.strays:
+        named, rest = ", ".join(summary.strays[:MOST_NAMED]), len(summary.strays) - MOST_NAMED
+        print(
+            f"{out}: note: in the folder, but of no row that was made: {named}"
+            + (f" and {rest} more" if rest > 0 else ""),
+            file=sys.stderr,
+        )
     print(f"{out}: {summary.made} made, {summary.skipped} made before, {len(summary.failures)} failed")
     if summary.failures:
         raise BatchIncomplete(

@@ -53,6 +53,7 @@ def explain(
     """Explain a mix: who drew what, what each edit moved, the nearest training faces (``docs/explaining.md``)."""
     from facemix.cli.edits import edits_of, placed_points
     from facemix.cli.engines import mixer_for_one, said
+    from facemix.cli.likeness import likeness_for_files
     from facemix.cli.marking import names_for_files, release_for_files
     from facemix.imaging.encode import encode_image
     from facemix.serving.conditioning import record_of
@@ -80,10 +81,11 @@ def explain(
         parent(photo, share, face, points.get(place))
         for place, (photo, share, face) in enumerate(zip(photos, shares, chosen, strict=True))
     ]
-    release = release_for_files()
+    release, likeness = release_for_files(), likeness_for_files()
     mixer = mixer_for_one()
     edits, notes = said(mixer, edits, prompt, negative_prompt)
     found = mixer.explain(parents, edits)
+    likeness.check_mix(found.result)
     found = replace(found, image=release.mark(found.image, found.recipe))
     report(found.parents, notes)
     settings = load_settings()

@@ -12,9 +12,11 @@ from facemix.errors import RequestInvalid
 from facemix.settings import load_settings
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from facemix.mixing.notes import Note
-    from facemix.mixing.recipe import PlacedPoints
-    from facemix.serving.types import ParentFace, ParentInput
+    from facemix.mixing.recipe import Edits, PlacedPoints
+    from facemix.serving.types import MixResult, ParentFace, ParentInput
 
 SAMPLE = "sample:"
 
@@ -96,6 +98,22 @@ def report(used: Sequence[ParentFace], notes: Sequence[Note] = ()) -> None:
         _report_face(face)
     for note in notes:
         print(f"note: {note.message}", file=sys.stderr)
+
+
+def smaller(edits: Edits, frames: np.ndarray) -> tuple[Note, ...]:
+    """A note where faces, (N, S, S, 3), are smaller than the edits ask for, which only photographs cause."""
+    from facemix.mixing.notes import Note
+
+    side = frames.shape[1]
+    if edits.size is None or side >= edits.size:
+        return ()
+    told = f"The face is drawn {side} pixels wide instead of {edits.size}: the photographs have no more of it."
+    return (Note("smaller", told),)
+
+
+def face_of(result: MixResult) -> np.ndarray:
+    """The face of a mix by itself, (1, S, S, 3), whatever it was put onto."""
+    return (result.image if result.face is None else result.face)[None]
 
 
 def _report_face(face: ParentFace) -> None:

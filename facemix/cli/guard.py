@@ -43,8 +43,11 @@ def guard_add(
 def guard_list() -> None:
     """List who is in the gallery."""
     with _gallery(load_settings()) as gallery:
-        for one in gallery.list():
+        enrolled = gallery.list()
+        for one in enrolled:
             print(f"{one.id}: {one.label}, added {one.created_at:%Y-%m-%d}, consent: {one.consent}")
+    if not enrolled:
+        print("nobody is in the gallery")
 
 
 @guard.command("remove")

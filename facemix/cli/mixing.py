@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facemix.cli import options
-from facemix.cli.files import check_recipe_target, check_targets, parent, read_bytes, report, write
+from facemix.cli.files import (
+    check_recipe_target,
+    check_targets,
+    face_of,
+    parent,
+    read_bytes,
+    report,
+    smaller,
+    write,
+)
 from facemix.errors import RecipeInvalid, RequestInvalid
 from facemix.settings import load_settings
 
@@ -61,6 +70,7 @@ def mix(
     """Mix one face or more into one picture."""
     from facemix.cli.edits import check_ground, detail_or_usual, edits_of, placed_points
     from facemix.cli.engines import mixer_for_one, said
+    from facemix.cli.likeness import likeness_for_files
     from facemix.cli.marking import release_for_files
     from facemix.imaging.encode import longest_side, media_type_for_path
     from facemix.web.release import named
@@ -100,18 +110,20 @@ def mix(
         parent(photo, share, face, points.get(place))
         for place, (photo, share, face) in enumerate(zip(photos, shares, chosen, strict=True))
     ]
-    release = release_for_files()
+    release, likeness = release_for_files(), likeness_for_files()
     mixer = mixer_for_one()
     edits, notes = said(mixer, edits, prompt, negative_prompt)
     if steps is not None:
         first, second = parents
         strip = mixer.strip(first, second, steps=steps, edits=edits)
-        described = named(strip.recipes)
+        likeness.check(strip.frames, strip.recipes, path=True)
+        described, notes = named(strip.recipes), (*notes, *smaller(edits, strip.frames))
         pixels, used = _side_by_side(release.mark(strip.frames, described), longest_side(media_type)), strip.parents
     else:
         result = mixer.mix(parents, edits)
+        likeness.check_mix(result)
         described = result.recipe.portable(result.latents) if portable else result.recipe
-        used, notes = result.parents, (*notes, *result.notes)
+        used, notes = result.parents, (*notes, *result.notes, *smaller(edits, face_of(result)))
         pixels = release.mark(result.image, described)
     report(used, notes)
     write(output, release.file(pixels, media_type, described, used))
@@ -132,6 +144,7 @@ def replay(
 ) -> None:
     """Draw a recipe again: the same pixels, from the same model."""
     from facemix.cli.engines import mixer_for_one
+    from facemix.cli.likeness import likeness_for_files
     from facemix.cli.marking import release_for_files
     from facemix.imaging.encode import media_type_for_path
     from facemix.serving.replay import check_recipe
@@ -141,11 +154,12 @@ def replay(
     described = _read(recipe)
     found = _by_content(photos or [])
     _check_photos(described, found, recipe)
-    release = release_for_files()
+    release, likeness = release_for_files(), likeness_for_files()
     mixer = mixer_for_one()
     check_recipe(described, mixer.model, where=str(recipe), reencode=reencode)
     result = mixer.mix(_inputs(described, found, mixer.mixer.latent_size, str(recipe)), described.edits)
-    report(result.parents, result.notes)
+    likeness.check_mix(result)
+    report(result.parents, (*result.notes, *smaller(described.edits, face_of(result))))
     write(output, release.picture(result.image, media_type, result.recipe, result.parents))
     print(f"{output}: {result.image.shape[1]} x {result.image.shape[0]} pixels, by {mixer.model}")
 

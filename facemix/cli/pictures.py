@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facemix.cli import options
-from facemix.cli.files import check_recipe_target, check_targets, parent, report, write
+from facemix.cli.files import check_recipe_target, check_targets, parent, report, smaller, write
 from facemix.errors import FacemixError, RequestInvalid
 from facemix.progress import progress_bar
 from facemix.settings import load_settings
@@ -60,6 +60,7 @@ def grid(
     """Draw a grid of mixes, with labels."""
     from facemix.cli.edits import edits_of
     from facemix.cli.engines import mixer_for_some, said
+    from facemix.cli.likeness import likeness_for_files
     from facemix.cli.marking import release_for_files
     from facemix.imaging.encode import media_type_for_path
     from facemix.imaging.sheet import labelled_sheet
@@ -93,11 +94,12 @@ def grid(
         body = _body(GridBody, photos, shares, kind=kind, detail=edits.detail, size=size, **layout)
         wanted = grid_input(body, load_settings())
     parents = _parents(photos, shares, faces, placed)
-    release = release_for_files()
+    release, likeness = release_for_files(), likeness_for_files()
     mixer = mixer_for_some()
     edits, notes = said(mixer, edits, prompt, negative_prompt)
     made = mixer.frames(parents, wanted.specs(edits))
-    report(made.parents, notes)
+    likeness.check(made.frames, made.recipes)
+    report(made.parents, (*notes, *smaller(edits, made.frames)))
     described = named([made.recipes[place] for place in wanted.places])
     drawn = release.mark(made.frames, described)[list(wanted.places)]
     cells = drawn.reshape(wanted.rows, wanted.columns, *drawn.shape[1:])
@@ -146,6 +148,7 @@ def animate(
     """Draw a film through any number of faces made of the same photos."""
     from facemix.cli.edits import edits_of
     from facemix.cli.engines import mixer_for_some, said
+    from facemix.cli.likeness import likeness_for_files
     from facemix.cli.marking import release_for_files
     from facemix.imaging.animate import encode_animation
     from facemix.serving.held_cuts import HeldCuts
@@ -182,19 +185,21 @@ def animate(
         )
         wanted = animation_input(body, load_settings())
     parents = _parents(photos, shares, faces, placed)
-    release = release_for_files()
+    release, likeness = release_for_files(), likeness_for_files()
     mixer = mixer_for_some()
     edits, notes = said(mixer, edits, prompt, negative_prompt)
     edits = at_the_size_of(wanted.size, edits)
     stops = stops_of(wanted, edits)
     made = mixer.frames(parents, specs_of(stops, edits))
-    report(made.parents, notes)
     film = film_through(wanted, stops, edits, made, held := HeldCuts())
+    likeness.check(made.frames, made.recipes, whole=film.whole)
+    report(made.parents, (*notes, *smaller(edits, made.frames)))
     mixer.hold_cuts(held, parents, made.parents, film.specs)
 
     def drawn() -> Iterator[np.ndarray]:
         for start in range(0, len(film.specs), CHUNK):
             lot = mixer.frames(film.parents, film.specs[start : start + CHUNK])
+            likeness.check(lot.frames, lot.recipes, whole=film.whole, path=True)
             yield from release.mark(lot.frames, film.recipe)
 
     with progress_bar("frames") as on_progress:

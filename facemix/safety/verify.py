@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from PIL import GifImagePlugin, Image
 
-from facemix.errors import FacemixError, ImageCorrupt, ImageTooManyPixels
+from facemix.errors import FacemixError, ImageCorrupt, ImageTooManyPixels, ImageUnsupported
 from facemix.imaging.decode import WORKING_SIDE, DecodeLimits, decode_image
 from facemix.imaging.sniff import sniff
 from facemix.safety.credentials import Signed, read_signature
@@ -79,7 +79,10 @@ class Verdict:
             days = f"on {first}" if first == last else f"from {first} to {last}"
             told.append(f"This server made it {f'{self.uses.rows} times, ' if self.uses.rows > 1 else ''}{days}.")
         elif self.recipe_hash is not None:
-            told.append("The ledger has no row with its recipe any more.")
+            told.append(
+                "The ledger has no row with its recipe: what the command line makes leaves none, and rows are deleted "
+                "in time."
+            )
         if self.mark is not None or (self.kind == "nothing" and self.looked):
             told.append(ERROR_RATES)
         if self.kind == "nothing":
@@ -120,7 +123,7 @@ def verify(data: bytes, marker: Marker, known: Callable[[], Sequence[str]], limi
         else:
             mark = find_mark(marker.watermark, pixels, known())
     elif signed is None and media_type is None:
-        decode_image(data, limits)  # says what is wrong with it
+        _decoded(data, limits)  # says what is wrong with it
     return Verdict(_kind(signed, mark), signed, mark, looked)
 
 
@@ -176,10 +179,24 @@ def _media_type(data: bytes) -> str | None:
     return "video/mp4" if data[4:8] == b"ftyp" else None
 
 
+def _decoded(data: bytes, limits: DecodeLimits) -> np.ndarray:
+    """As `decode_image`, which says of a kind that is not taken what photographs may be: here films are, too."""
+    try:
+        return decode_image(data, limits).pixels
+    except ImageUnsupported as error:
+        if (kind := error.details.get("looks_like")) is None:
+            raise
+        raise ImageUnsupported(
+            f"nothing can be said of the file: it is {kind}",
+            hint="choose a picture (JPEG, PNG, WebP) or a film (GIF, MP4), as you received it",
+            looks_like=kind,
+        ) from None
+
+
 def _pixels(data: bytes, limits: DecodeLimits) -> np.ndarray:
     limits = replace(limits, max_side=WORKING_SIDE)
     if not data.startswith((b"GIF87a", b"GIF89a")):
-        return decode_image(data, limits).pixels
+        return _decoded(data, limits)
     try:
         with GifImagePlugin.GifImageFile(BytesIO(data)) as film:
             if film.width * film.height > limits.max_pixels:

@@ -24,6 +24,8 @@ TABLE = "pairs.csv"
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
 
+RESULT_NAME = re.compile(r"\d{4,}-.+\.(png|jpg|webp)")  # see `result_name`
+
 _PAIR = ("a", "b", "weight")
 _EDITS = ("interpolation", "vividness", "detail", "size", "seed")
 _OTHERS = ("name", "prompt", "negative_prompt", *_EDITS)

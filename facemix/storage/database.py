@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sqlalchemy import URL, ColumnElement, Connection, Engine, Table, delete, select
+from sqlalchemy import URL, ColumnElement, Connection, Engine, Table, delete, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from facemix.errors import StorageUnavailable
@@ -82,6 +82,11 @@ class Database:
         name = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}[self.engine.dialect.name]
         version = ".".join(str(part) for part in self.engine.dialect.server_version_info or ())
         return DatabaseReport(f"{name} {version}", self.location, found)
+
+    def has(self, table: Table) -> bool:
+        """Whether there is such a table. Raises `StorageUnavailable`."""
+        with self.reading() as connection:
+            return inspect(connection).has_table(table.name)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -11,8 +11,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
 from facemix.errors import ConfigError, InstallationError, StorageUnavailable
+from facemix.storage.glance import DATABASE_FILE
 
-DATABASE_FILE = "facemix.sqlite3"
 BUSY_SECONDS = 5  # SQLite: how long a writer waits for another
 CONNECT_SECONDS = 5  # PostgreSQL: until a server that does not answer counts as gone
 POOL_SECONDS = 5  # until no connection of the pool being free counts as a failure

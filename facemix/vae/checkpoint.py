@@ -161,7 +161,7 @@ def _take_prior(tensors: dict[str, torch.Tensor], latent_size: int) -> LatentPri
 def _missing(path: Path, error: OSError) -> CheckpointMissing:
     return CheckpointMissing(
         f"{path} cannot be read: {error.strerror}",
-        hint="set FACEMIX_CHECKPOINT to a folder with model.safetensors and card.json",
+        hint="name a folder with model.safetensors and card.json, in the command or as FACEMIX_CHECKPOINT",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
-from facemix.errors import Busy, FacemixError, ImageEmpty, ImageError, ImageUnsupported, NotFound, RequestInvalid
+from facemix.errors import Busy, FacemixError, ImageEmpty, ImageError, NotFound, RequestInvalid
 from facemix.imaging.decode import DecodeLimits
 from facemix.safety.known import known_recipes, uses_of
 from facemix.safety.marking import Marker
@@ -151,8 +151,6 @@ async def _verdict(request: Request, marker: Marker, data: bytes) -> Verdict:
     known, find = partial(known_recipes, governed.database), partial(uses_of, governed.database)
     try:
         return await looking.run(lambda: verify(data, marker, known, limits).dated(find))
-    except ImageUnsupported as error:
-        raise ImageUnsupported(error.message, hint="choose a JPEG, PNG, WebP, GIF or MP4", where=_FILE) from None
     except ImageError as error:
         raise error.at(_FILE) from None
 

@@ -37,11 +37,14 @@ def test_a_key_with_everything(run):
     assert status == 0
     assert re.fullmatch(r"fmx_[A-Za-z0-9_-]{43}\n", out)
     listed = run("keys", "list")[1]
-    assert re.fullmatch(
-        r"studio: live, made \S+, expires \S+, 60 per minute, good for mix, faces, 1\.5 per day, 20 per month\n", listed
+    said = (
+        r"studio: live, made \S+, expires \S+, 60 per minute, good for mix, faces, USD 1\.5 per day, USD 20 per month\n"
     )
+    assert re.fullmatch(said, listed)
+    run("costs", "set-prices", "--currency", "EUR")
+    assert "EUR 1.5 per day, EUR 20 per month\n" in run("keys", "list")[1]
     assert out.strip() not in listed
-    assert audited() == [("command line", "key.add", "studio")]
+    assert audited()[0] == ("command line", "key.add", "studio")
 
 
 def test_what_has_ended_is_listed_with_its_day(run):

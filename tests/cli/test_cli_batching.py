@@ -165,16 +165,40 @@ def test_what_is_kept_whole_needs_the_rows_own_detail(move, folder, tmp_path):
     assert (status, said) == (10, f"{out}: 2 made, 0 made before, 4 failed\n")
     without = "nothing of the photographs is in a mix without their detail (write detail in the row, as in 1, or leave"
     lines = err.splitlines()
-    assert f"row 1 (a-b): keep:hair: it names parent 1, and {without} keep:hair empty)" in lines
+    assert f"row 1 (a-b): keep:hair: it names parent 1 (b), and {without} keep:hair empty)" in lines
     assert f"row 2 (a-b): keep:glasses: it is mixed, and {without} keep:glasses empty)" in lines
-    assert any(line.startswith("row 5 (a-b): keep.hair: it names parent 2, and there are 2") for line in lines)
-    assert any(line.startswith("row 6 (gone-b): keep:glasses: it names parent 0, ") for line in lines)
+    assert any(line.startswith("row 5 (a-b): keep.hair: it names parent 2 (c), and there are 2") for line in lines)
+    assert any(line.startswith("row 6 (gone-b): keep:glasses: it names parent 0 (a), ") for line in lines)
     items = json.loads((out / "manifest.json").read_text())["items"]
     assert (items[0]["problem"]["code"], items[0]["problem"]["where"]) == ("request_invalid", "keep:hair")
     assert [(one["recipe"]["keep"], one["recipe"]["size"]) for one in items if "recipe" in one] == [
         ({"hair": 1}, 96),
         ({}, 96),
     ]
+
+
+def test_files_of_rows_that_are_gone_are_named_and_left(move, folder, tmp_path):
+    out, rows = tmp_path / "out", table(folder, *(f"sample:{number},sample:9,,n{number}," for number in range(3)))
+    assert "note" not in move("batch", rows, "--out", out)[2]
+    (out / "2024-diary.txt").write_text("of somebody else")
+    table(folder, "sample:0,sample:9,,n0,", "gone.png,sample:9,,n1,")
+    for _ in range(2):
+        status, _, err = move("batch", rows, "--out", out)
+        assert status == 10
+        assert f"{out}: note: in the folder, but of no row that was made: 0002-n1.png, 0003-n2.png\n" in err
+    assert names(out) == ["0001-n0.png", "0002-n1.png", "0003-n2.png", "2024-diary.txt", "manifest.json"]
+    for number in range(4, 26):
+        (out / f"{number:04d}-x.png").touch()
+    assert "0003-n2.png, 0004-x.png, " in (err := move("batch", rows, "--out", out)[2])
+    assert "0021-x.png and 4 more\n" in err
+
+
+def test_a_row_says_when_its_photographs_have_less_than_it_asks_for(move, folder, tmp_path):
+    rows = table(folder, "a.png,1024", "sample:1,1024", head="p1,size")
+    assert move("batch", rows, "--out", tmp_path / "out")[0] == 0
+    first, second = json.loads((tmp_path / "out" / "manifest.json").read_text())["items"]
+    assert [(note["code"], "instead of 1024" in note["message"]) for note in first["notes"]] == [("smaller", True)]
+    assert second["notes"] == []
 
 
 def test_rows_are_put_onto_nothing(move, folder, tmp_path):

@@ -71,12 +71,16 @@ def test_a_face_is_put_onto_something(mixed, photos, text, placement):
     ("command", "arguments", "said"),
     [
         ("mix", ["--keep", "nose=a"], "--keep: 'nose=a' keeps nothing"),
-        ("mix", ["--keep", "hair=c"], "--keep: it names parent 2, and there are 2"),
+        (
+            "mix",
+            ["--keep", "hair=c"],
+            "--keep: it names parent 2 (c), and there are 2 (hint: parents are counted from 0; the last is 1 (b))",
+        ),
         ("mix", ["--keep", "hair=a", "--keep", "hair=b"], "--keep: hair is given twice"),
         ("mix", ["--keep", "hair=a"], "--keep: nothing of the photographs is in a mix without their detail"),
         ("grid", ["--keep", "hair=a"], "--keep: nothing of the photographs is in a mix without their detail"),
         ("mix", ["--onto", "the sea"], "--onto: 'the sea' is nothing that a face is put onto"),
-        ("mix", ["--onto", "photo:c"], "--onto: it names parent 2, and there are 2"),
+        ("mix", ["--onto", "photo:c"], "--onto: it names parent 2 (c), and there are 2"),
         ("mix", ["--onto", "photo:b"], "--onto: sample:2 is no photo"),
         ("mix", ["--onto", "plain", "--steps", "3"], "--onto: only a single mix is put onto something"),
         ("mix", ["--detail", "2"], "--detail"),
@@ -126,3 +130,30 @@ def test_a_table_has_columns_for_them(run, photos, tmp_path):
         (0.5, {"hair": 1}, 200),
         (0, {}, None),
     ]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("mix", "a.png"),
+        ("mix", "a.png", "b.jpg", "--onto", "photo:a"),
+        ("mix", "a.png", "b.jpg", "--steps", "3"),
+        ("grid", "a.png", "b.jpg", "--columns", "2"),
+    ],
+    ids=["mix", "onto", "strip", "grid"],
+)
+def test_a_face_smaller_than_it_was_asked_for_is_said(run, photos, tmp_path, command):
+    words = [photos / word if word in ("a.png", "b.jpg") else word for word in command]
+    status, _, err = run(*words, "--size", "1024", "-o", tmp_path / "o.png")
+    assert status == 0, err
+    assert re.search(
+        r"^note: The face is drawn \d+ pixels wide instead of 1024: the photographs have no more", err, re.M
+    )
+    assert "instead of" not in run(*words, "--size", "96", "-o", tmp_path / "o.png")[2]
+
+
+def test_drawn_again_it_is_said_again_and_faces_of_nobody_have_any_size(run, photos, tmp_path):
+    recipe, target = tmp_path / "r.json", tmp_path / "o.png"
+    assert run("mix", photos / "a.png", "--size", "1024", "-o", target, "--recipe", recipe)[0] == 0
+    assert "instead of 1024" in run("replay", recipe, photos / "a.png", "-o", target)[2]
+    assert run("mix", "sample:1", "--size", "1024", "-o", target)[::2] == (0, "")

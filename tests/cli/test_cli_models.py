@@ -81,6 +81,12 @@ def test_what_cannot_be_is_told_on_one_line(run, two, arguments, status, said):
     assert len(err.splitlines()) == 1
 
 
+def test_a_folder_without_a_model_is_to_be_named_otherwise(run, data, tmp_path):
+    status, _, err = run("models", "add", tmp_path)
+    assert status == 5
+    assert "hint: name a folder with model.safetensors and card.json, in the command or" in err
+
+
 def test_a_checkpoint_of_the_settings_is_pointed_out(run, data, tmp_path, monkeypatch):
     monkeypatch.setenv("FACEMIX_CHECKPOINT", str(tmp_path / "mine"))
     status, out, err = run("models", "list")

@@ -35,6 +35,7 @@ def test_a_mix_is_signed_and_known_again(marking, tmp_path):
     digest = hashlib.sha256(recipe.read_text().rstrip("\n").encode()).hexdigest()
     assert out.startswith(f"{target}: Made here, and unchanged\n")
     assert out.endswith(f"recipe {digest}\n")
+    assert "no row with its recipe: what the command line makes leaves none" in out
     assert marking("replay", recipe, "-o", tmp_path / "again.png")[0] == 0
     same_pixels(target, tmp_path / "again.png")
 
@@ -67,7 +68,12 @@ def test_what_is_not_known_ends_with_one(marking, tmp_path):
 
 
 def test_what_cannot_be_looked_at_is_refused(marking, photos, tmp_path):
-    assert marking("verify", photos / "text.jpg")[0] == 3
+    status, _, err = marking("verify", photos / "text.jpg")
+    assert status == 3
+    assert (
+        "it is not an image: it begins with text (hint: choose a picture (JPEG, PNG, WebP) or a film (GIF, MP4)" in err
+    )
+    assert "accepted" not in err
     assert marking("verify", tmp_path / "none.png")[0] == 2
 
 
