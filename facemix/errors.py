@@ -362,7 +362,8 @@ class DocumentStyle(ResultWithheld):
 
 
 class Held(FacemixError):
-    """A person looks at the result before it is given out. `details` has ``review_id`` and ``status_path``."""
+    """A person looks at the result before it is given out. `details` has ``review_id`` and ``status_path``, but where
+    there is no queue to put it into, as on the command line."""
 
     code, status, exit_code, title = "held_for_review", 202, 12, "A person will look at the result first"
 
@@ -399,6 +400,12 @@ class VersionConflict(FacemixError):
     """Somebody else has changed it meanwhile."""
 
     code, status, exit_code, title = "version_conflict", 409, 2, "Somebody else was faster"
+
+
+class NothingToAppeal(VersionConflict):
+    """It was not rejected, was appealed before, or its time is up."""
+
+    code, title = "nothing_to_appeal", "It cannot be appealed"
 
 
 class SealBroken(FacemixError):

@@ -213,7 +213,7 @@ class Desk(ReviewTable):
                 raise conflict(in_words(review))
             details: dict[str, Any] = {}
             if review.claimed_by not in (None, actor) and review.state == "claimed" and not senior:
-                raise conflict(f"{review.claimed_by} has claimed it", "leave it to them, or ask them to release it")
+                raise conflict(f"it is claimed by {review.claimed_by}", "leave it to them, or ask them to release it")
             if action in ("approve", "reject"):
                 if review.state == "escalated" and not senior:
                     raise RoleMissing("what was escalated is decided by an operator", hint="ask one of them")

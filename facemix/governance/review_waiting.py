@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, func, select, update
 
+from facemix.errors import NothingToAppeal
 from facemix.governance.audit import ITSELF
 from facemix.governance.reasons import checked_text
-from facemix.governance.review_rows import conflict, has_token, missing
+from facemix.governance.review_rows import has_token, missing
 from facemix.governance.review_states import Picture, Review
 from facemix.governance.review_table import ReviewTable
 from facemix.storage.governance_tables import protected, reviews
@@ -56,7 +57,7 @@ class Waiting(ReviewTable):
         Raises:
             RequestInvalid: the text is empty, or too long.
             RecordMissing: there is no such review.
-            VersionConflict: there is nothing to appeal, or not any more.
+            NothingToAppeal: it was not rejected, or cannot be appealed any more.
             StorageFull, StorageUnavailable: the database refused; nothing was changed.
         """
         now = now or datetime.now(UTC)
@@ -64,9 +65,18 @@ class Waiting(ReviewTable):
         with self._database.writing() as connection:
             review = self._get(connection, has_token(token), now)
             if not review.may_be_appealed(now):
-                raise conflict("it cannot be appealed", "only a rejection can, once, and while its time lasts")
+                raise NothingToAppeal(_why_not(review), hint="only a rejection can, once, and while its time lasts")
             due = min(now + self._due, review.expires_at)
             return self._change(connection, review, "appeal", ITSELF, now, appeal=text, due_at=due)
+
+
+def _why_not(review: Review) -> str:
+    """Why it cannot be appealed, to whoever waits."""
+    if review.appeal is not None:
+        return "it was appealed before"
+    if review.released or review.trigger == "report":
+        return "nobody was refused a result by it"
+    return "its time is up" if review.state in ("rejected", "expired") else "it was not rejected"
 
 
 def _is_outdated(connection: Connection, review: Review) -> bool:

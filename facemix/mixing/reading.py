@@ -51,7 +51,7 @@ def errors_of(error: ValidationError, *, recipe: bool = False) -> list[ErrorDeta
     """
     if error.error_count() > MOST_ERRORS:
         return []
-    found = error.errors(include_url=False, include_context=False)
+    found = error.errors(include_url=False)
     for one in found:
         one["loc"] = _written(one["loc"], recipe)
     return found

@@ -29,6 +29,7 @@ from pydantic import (
 
 from facemix.errors import RecipeInvalid
 from facemix.mixing.latents import LATENT_PATTERN, MOST_LATENT_CHARACTERS, pack_latent
+from facemix.mixing.misfits import sentence
 from facemix.mixing.reading import errors_of, place
 
 Interpolation = Literal["lerp", "slerp"]
@@ -338,8 +339,8 @@ class Edits(BaseModel):
         for where, parent in named.items():
             if parent >= count:
                 raise RecipeInvalid(
-                    f"it names parent {parent}, and there are {count}",
-                    hint=f"parents are counted from 0; name one from 0 to {count - 1}",
+                    f"it names parent {parent_name(parent)}, and there are {count}",
+                    hint=f"parents are counted from 0; the last is {parent_name(count - 1)}",
                     where=where,
                 )
 
@@ -415,14 +416,17 @@ class Recipe(Edits):
             ) from error
 
 
+def parent_name(number: int) -> str:
+    """As ``2 (c)``: what a parent counted from 0 may be called; letters end with the 26th."""
+    return f"{number} ({chr(ord('a') + number)})" if number < 26 else str(number)
+
+
 def _first(error: ValidationError) -> tuple[str, str]:
-    """The place of the first value that does not fit, and what is to be said about it."""
+    """The place of the first value that does not fit, and a sentence about it that names the place."""
     wrong = errors_of(error, recipe=True)
     if not wrong:
         return "", f"{error.error_count()} of its values do not fit"
-    where, said, given = place(wrong[0]["loc"]), wrong[0]["msg"].removeprefix("Value error, "), wrong[0]["input"]
-    shown = f", and it is {str(given)[:80]}" if isinstance(given, str | int | float) and where else ""
-    return where, f"{where}: {said}{shown}" if where else said
+    return place(wrong[0]["loc"]), sentence(wrong[0], whole="it")
 
 
 def _check_sum(shares: Iterable[float]) -> None:

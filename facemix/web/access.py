@@ -172,9 +172,7 @@ def _foreign() -> SiteForeign:
 
 
 def _key_required() -> KeyRequired:
-    refusal = KeyRequired(
+    return KeyRequired(
         "this server answers only those who have an API key or are signed in",
         hint="send a key as `Authorization: Bearer`, or sign in at /console/sign-in",
     )
-    refusal.http_headers = {"WWW-Authenticate": "Bearer"}  # type: ignore[attr-defined]
-    return refusal

@@ -169,7 +169,7 @@ def _strip_file(mixer: MixerLike, wanted: StripInput, result: StripResult, reque
         422: openapi.problem(
             "The number is out of range.",
             openapi.errors.RequestInvalid,
-            "number: Input should be greater than or equal to 0 (it is '-1')",
+            "number is -1; it has to be at least 0",
             "the page /docs describes every field",
             where="number",
         ),

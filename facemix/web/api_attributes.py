@@ -48,7 +48,7 @@ NO_DIRECTIONS = openapi.problem(
 TOO_LONG = openapi.problem(
     "A prompt is too long, or the body is not what is expected.",
     errors.RequestInvalid,
-    "prompt: String should have at most 2000 characters",
+    "prompt has 2311 characters; it takes at most 2000",
     "the page /docs describes every field",
     where="prompt",
 )

@@ -26,8 +26,8 @@ _NO_STORE = {"Cache-Control": "no-store"}
 _ENDINGS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif", "video/mp4": "mp4"}
 _DECIDED = openapi.problem(
     "There is nothing to appeal: it was not rejected, it was appealed before, or its time is up.",
-    errors.VersionConflict,
-    "it cannot be appealed",
+    errors.NothingToAppeal,
+    "it was appealed before",
     "only a rejection can, once, and while its time lasts",
 )
 

@@ -28,7 +28,7 @@ router = APIRouter(default_response_class=Response)
     summary="What your key has used",
     responses={
         200: openapi.ok("Requests, cost and budget of this day and this month (UTC).", UsageResponse),
-        401: openapi.problem("There is no key in the Authorization header.", KeyRequired, _DETAIL, _HINT),
+        401: openapi.keyed_errors(_DETAIL, _HINT)[401],
         429: openapi.TOO_MANY,
         500: openapi.INTERNAL,
         503: openapi.UNAVAILABLE,

@@ -210,7 +210,7 @@ def respond(request: Request, error: FacemixError) -> Response:
     machine = request.url.path.startswith(_MACHINE_PATHS)
     if machine or not prefers_html(request.headers.get("accept")):
         return problem_response(error, request)
-    return pages.error_page(request, error)
+    return pages.error_page(request, error, console.ways_back(request, error))
 
 
 async def _refused(request: Request, error: Exception) -> Response:

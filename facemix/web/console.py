@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from facemix.errors import FormStale, MediaTypeUnsupported, RequestInvalid, RoleMissing, SignInRequired
+from facemix.errors import FacemixError, FormStale, MediaTypeUnsupported, RequestInvalid, RoleMissing, SignInRequired
 from facemix.web.governed import Governed
 from facemix.web.origins import SESSION_COOKIE, same_origin
 from facemix.web.pages import render
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 HOME = "/console"
 SIGN_IN = "/console/sign-in"
+ACCOUNT = "/console/account"
 MOST_FIELDS = 200
 # Path, name and the least role that may open it.
 NAVIGATION: tuple[tuple[str, str, Literal["reviewer", "operator"]], ...] = (
@@ -66,8 +67,9 @@ async def signed_in(request: Request, role: Literal["member", "reviewer", "opera
         raise SignInRequired("nobody is signed in here", hint=f"sign in at {SIGN_IN}")
     if not may(session.role, role):
         raise RoleMissing(
-            f"{session.operator} is a {session.role}, and this is for {role}s",
+            f"this is for {role}s, and {session.operator} is a {session.role}",
             hint="ask an operator, who can change roles",
+            role=session.role,
         )
     return session
 
@@ -157,6 +159,24 @@ def to_sign_in(request: Request) -> Response:
 def local_path(text: str) -> str:
     """`text` where it is a path of this server, else that of the console: nobody is led to another site."""
     return text if _LOCAL.match(text) and not text.startswith(SIGN_IN) else HOME
+
+
+def ways_back(request: Request, error: FacemixError) -> list[tuple[str, str]]:
+    """Where whoever meets an error in the console can go back to: paths and names, the list that the thing belongs to
+    first. Empty elsewhere."""
+    from facemix.governance.operators import may
+
+    asked = request.url.path.removeprefix(request.scope.get("root_path", ""))
+    if asked != HOME and not asked.startswith(f"{HOME}/"):
+        return []
+    role = error.details.get("role") if isinstance(error, RoleMissing) else None
+    if role is None:
+        return [
+            *((path, name) for path, name, _ in NAVIGATION if path == _page(request) != HOME),
+            (HOME, "the console"),
+        ]
+    allowed = [(path, name) for path, name, least in NAVIGATION if may(role, least)]
+    return allowed[:1] or [(ACCOUNT, "your account")]
 
 
 def _page(request: Request) -> str:

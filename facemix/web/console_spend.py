@@ -14,6 +14,7 @@ from facemix.web.governed import Governed
 from facemix.web.problems import note_refusal
 
 if TYPE_CHECKING:
+    from facemix.governance.prices import Prices
     from facemix.governance.sessions import Session
 
 PATH = "/console/spend"
@@ -46,11 +47,24 @@ async def prices(request: Request) -> Response:
     try:
         given = {name: _price(fields, name) for name in _PRICES}
         currency = fields.get("currency", "").strip().upper() or None
-        store = Prices(governed.database)
-        await governed.run(lambda: store.set(actor=session.operator, currency=currency, **given))
+        await governed.run(lambda: _set(Prices(governed.database), session.operator, currency, given))
     except RequestInvalid as error:
         return await _page(request, session, "day", 30, problem=error, given=fields)
     return redirected(request, PATH)
+
+
+def _set(store: Prices, actor: str, currency: str | None, given: dict[str, float | None]) -> None:
+    """Raises `RequestInvalid` also where the next version would be the same as the present one."""
+    wanted = {name: value for name, value in {"currency": currency, **given}.items() if value is not None}
+    if not wanted:
+        raise RequestInvalid("no price was given", hint="name at least one price, or a currency")
+    current = store.current()
+    if all(getattr(current, name) == value for name, value in wanted.items()):
+        raise RequestInvalid(
+            f"these are the prices that are in force, of version {current.version}",
+            hint="change at least one of them, or leave the form as it is",
+        )
+    store.set(actor=actor, currency=currency, **given)
 
 
 async def _page(

@@ -7,8 +7,10 @@ beyond the cap, a broken body.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from types import MappingProxyType
 
 from python_multipart.exceptions import FormParserError
@@ -16,8 +18,10 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from facemix.errors import ImageTooLarge, MediaTypeUnsupported, RequestInvalid
+from facemix.settings import MEBIBYTE
 
 MAX_FIELD_BYTES = 1024
+_COUNTED = re.compile(r"(.*_)[0-9]+\Z")
 MAX_HEADER_BYTES = 8 * 1024
 _NONE: Mapping[str, int] = MappingProxyType({})
 _MISSING = "write the body as multipart/form-data; curl does so for -F face_a=@photo.jpg"
@@ -92,7 +96,7 @@ class _Reader:
         if self.name not in self.known_files and self.name not in self.known_fields:
             raise RequestInvalid(
                 f"there is no field {self.name[:60]!r}",
-                hint=f"the fields are {', '.join((*self.known_files, *self.known_fields))}",
+                hint=f"the fields are {_listed((*self.known_files, *self.known_fields))}",
                 where=self.name[:60],
             )
         if self.name in self.seen:
@@ -131,14 +135,30 @@ class _Reader:
 
 
 def too_large(where: str, max_bytes: int, size: int | None = None) -> ImageTooLarge:
-    has = f"has {size} bytes" if size is not None else f"is larger than {max_bytes} bytes"
+    most = f"{max_bytes / MEBIBYTE:.3g} MB"
+    has = f"is larger than {most}, and at most that much is taken"
+    if size is not None:
+        has = f"has {ceil(size / MEBIBYTE * 10) / 10:g} MB; at most {most} are taken"  # rounded up: more than the most
     photo = "the photo" if where == "image" else f"the photo {where}"
     return ImageTooLarge(
-        f"{photo} {has}; at most {max_bytes / 1024 / 1024:.3g} MB are taken",
+        f"{photo} {has}",
         hint="save it smaller, or as JPEG; a few megapixels are plenty",
         where=where,
         max_bytes=max_bytes,
     )
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Names by commas; of those that are only counted, as ``photo_0``, the first and the last, behind the others."""
+    kept, counted = [], {}
+    for name in names:
+        series = _COUNTED.match(name)
+        if series is None:
+            kept.append(name)
+        else:
+            counted.setdefault(series[1], []).append(name)
+    kept += [f"{them[0]} to {them[-1]}" if len(them) > 1 else them[0] for them in counted.values()]
+    return ", ".join(kept)
 
 
 def _text(raw: bytes | bytearray, what: str, where: str | None = None) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from anyio import to_thread
 from starlette.requests import Request
 
-from facemix.errors import KeyUnknown
+from facemix.errors import KeyRequired
 from facemix.mixing.notes import Note
 from facemix.mixing.recipe import Edits
 from facemix.serving.admission import frames_to_draw
@@ -33,10 +33,10 @@ def owner_of(request: Request) -> str | None:
 
 
 def keyed_owner(request: Request, what: str) -> str:
-    """The same, for what only a key may ask. Raises `KeyUnknown`."""
+    """The same, for what only a key may ask. Raises `KeyRequired`."""
     owner = owner_of(request)
     if owner is None:
-        raise KeyUnknown(f"a key is needed to list {what}", hint="send it as Authorization: Bearer ...")
+        raise KeyRequired(f"a key is needed to list {what}", hint="send it as Authorization: Bearer ...")
     return owner
 
 

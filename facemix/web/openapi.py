@@ -101,7 +101,7 @@ UNPROCESSABLE = problem(
 TOO_LARGE = problem(
     "A photo or the whole request is too large.",
     errors.ImageTooLarge,
-    "the photo face_a is larger than 10485760 bytes; at most 10 MB are taken",
+    "the photo face_a is larger than 10 MB, and at most that much is taken",
     "save it smaller, or as JPEG; a few megapixels are plenty",
     where="face_a",
 )
@@ -447,10 +447,8 @@ def queued(model: type[BaseModel]) -> dict[str, Any]:
 
 def keyed_errors(detail: str, hint: str) -> dict[int | str, dict[str, Any]]:
     """What an address answers that only a key may ask."""
-    needed = problem(
-        "There is no key in the Authorization header, or none that lives.", errors.KeyUnknown, detail, hint
-    )
-    return {**KEPT_ERRORS, 401: needed}
+    needed = problem("There is no key in the Authorization header.", errors.KeyRequired, detail, hint)
+    return {**KEPT_ERRORS, 401: _either(needed, UNKNOWN_KEY)}
 
 
 def image_content() -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import calendar
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -36,6 +37,7 @@ from facemix.web.work import charge, do_work
 SAMPLES_OFFERED = 12
 _TICK = "read the sentence above “Mix”, tick its box if it is true, and choose the photos again"
 _WEIGHT = re.compile(r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)\Z")
+_NAMED = re.compile(r"[A-Za-z]+[_.0-9]\w")
 _SLOT = re.compile(r"^(?:face|sample)_([ab])(?:_index)?$")
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -57,11 +59,13 @@ def environment() -> jinja2.Environment:
 
 
 def as_sentence(text: str) -> str:
-    """A message as it stands on a page: errors are written in lower case and without a full stop."""
+    """A message as it stands on a page: errors are written in lower case and without a full stop. What begins with the
+    name of a field or a file (``face_a``, ``parents.0``) keeps it as it is."""
     text = text.strip()
     if not text:
         return ""
-    return text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
+    first = text if _NAMED.match(text) else text[0].upper() + text[1:]
+    return first + ("" if text[-1] in ".!?" else ".")
 
 
 def as_moment(moment: datetime) -> str:
@@ -303,8 +307,12 @@ def _result_view(release: Release, result: MixResult) -> ResultView:
     return ResultView(_data_uri(image), f"facemix-{share}.png", share, image.width, image.height)
 
 
-def error_page(request: Request, error: FacemixError) -> Response:
-    """A refusal of a page, in the same words as the endpoint's."""
-    response = render(request, "error.html", error.status, problem=problem_document(error, request))
+def error_page(request: Request, error: FacemixError, back: Sequence[tuple[str, str]] = ()) -> Response:
+    """A refusal of a page, in the same words as the endpoint's.
+
+    Args:
+        back: where to go on besides the studio, path and words.
+    """
+    response = render(request, "error.html", error.status, problem=problem_document(error, request), back=back)
     response.headers.update(error_headers(error))
     return response

@@ -20,10 +20,12 @@ from starlette.responses import Response
 from facemix.errors import (
     FacemixError,
     Internal,
+    KeyRequired,
     MethodNotAllowed,
     NotFound,
     RequestInvalid,
 )
+from facemix.mixing.misfits import remedy, sentence
 from facemix.mixing.reading import errors_of, place
 from facemix.web.schemas_parts import Problem
 
@@ -33,6 +35,7 @@ _LONGEST_TEXT = 600
 _MOST_NAMED = 10  # values that do not fit
 RETRY_AFTER_SECONDS = 2  # of errors that do not say when
 _PASSING = (429, 503)
+_FIELDS = "the page /docs describes every field"
 
 
 def clean_text(text: str, longest: int = _LONGEST_TEXT) -> str:
@@ -87,6 +90,8 @@ def note_refusal(error: FacemixError, request: Request) -> None:
 def error_headers(error: FacemixError) -> dict[str, str]:
     """Headers that belong to an error whatever its body looks like."""
     headers = dict(getattr(error, "http_headers", {}))
+    if isinstance(error, KeyRequired):
+        headers.setdefault("WWW-Authenticate", "Bearer")
     if error.status in _PASSING:
         headers["Retry-After"] = str(error.details.get("retry_after", RETRY_AFTER_SECONDS))
     return headers
@@ -137,22 +142,16 @@ def from_validation(error: ValidationError | RequestValidationError, *, drop: in
     if not items:
         return RequestInvalid(
             f"{error.error_count()} of its values do not fit",  # type: ignore[union-attr]
-            hint="the page /docs describes every field",
+            hint=_FIELDS,
         )
     wrong = []
     for item in items[:_MOST_NAMED]:
-        given = item.get("input")
-        shown = ""
-        if isinstance(given, str | int | float | bool):
-            shown = f" (it is {str(given)[:40]!r})" if isinstance(given, str) else f" (it is {given!r:.40})"
-        message = str(item["msg"]).removeprefix("Value error, ")
-        wrong.append({"field": place(item["loc"][drop:]), "message": clean_text(message + shown, 300)})
-    first = wrong[0]
-    field = first["field"]
-    parent = re.match(r"parents\.\d+(?!\d|\.recipe\.)", field)  # inside of a parent's recipe the parent is not enough
+        field = place(item["loc"][drop:])
+        wrong.append({"field": field, "message": clean_text(sentence(item, field=field), 300)})
+    todo = remedy(items[0])
     return RequestInvalid(
-        f"{field}: {first['message']}" if field else first["message"],
-        hint="the page /docs describes every field",
-        where=parent[0] if parent else (field or None),
+        wrong[0]["message"],
+        hint=f"{todo}; {_FIELDS}" if todo else _FIELDS,
+        where=wrong[0]["field"] or None,
         errors=wrong,
     )

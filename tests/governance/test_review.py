@@ -295,7 +295,7 @@ def test_what_somebody_has_claimed_is_theirs(queue, noon):
         lambda: queue.release_claim(review.id, 2, actor="bob", now=noon),
         lambda: queue.escalate(review.id, 2, actor="bob", reason="unsure", now=noon),
     ):
-        with pytest.raises(VersionConflict, match="ann has claimed it"):
+        with pytest.raises(VersionConflict, match="it is claimed by ann"):
             attempt_of_bob()
     given_back = queue.release_claim(review.id, 2, actor="ann", now=noon)
     assert (given_back.state, given_back.claimed_by) == ("pending", None)

@@ -120,7 +120,8 @@ def test_asking_for_the_headers_alone_is_no_fetching(site):
 def test_a_rejection_is_appealed_once(site):
     review, token = site.held()
     path = f"/api/v1/reviews/{token}/appeal"
-    problem(site.client.post(path, json={"text": "early"}), 409, "version_conflict")
+    early = problem(site.client.post(path, json={"text": "early"}), 409, "nothing_to_appeal")
+    assert (early["title"], early["detail"]) == ("It cannot be appealed", "it was not rejected")
     site.queue.reject(review.id, 1, actor="ann", reason="likeness")
     problem(site.client.post(path, json={"text": " "}), 422, "request_invalid", "text")
     problem(site.client.post(path, json={"text": "x" * 1001}), 422, "request_invalid", "text")
@@ -128,7 +129,9 @@ def test_a_rejection_is_appealed_once(site):
     answer = site.client.post(path, json={"text": "It is me."})
     assert (answer.status_code, answer.json()["state"]) == (200, "appealed")
     assert site.queue.get(review.id).appeal == "It is me."
-    problem(site.client.post(path, json={"text": "again"}), 409, "version_conflict")
+    again = problem(site.client.post(path, json={"text": "again"}), 409, "nothing_to_appeal")
+    assert again["detail"] == "it was appealed before"
+    assert site.client.get(again["type"]).status_code == 200
 
 
 @pytest.mark.parametrize("token", ["x", "A" * 43, "%2e%2e", "%00", "%F0%9F", "' or 1=1 --", "x" * 5000])

@@ -1,3 +1,4 @@
+import re
 from contextlib import contextmanager
 
 import pytest
@@ -85,6 +86,14 @@ def test_the_figures_stand_side_by_side(browser, two):
     assert "<td>2</td><td>–</td>" in text  # requests
     assert "<td>50</td><td>–</td>" in text  # milliseconds
     assert "<td>25.0</td><td>–</td>" in text  # of the device
+
+
+def test_on_a_phone_every_cell_of_a_version_has_its_name_before_it(unchanged):
+    browser, _ = unchanged
+    table = browser.get(PAGE).text.partition('aria-label="Versions"')[2].partition("</table>")[0]
+    assert "ledger-rows" in table
+    cells = re.findall(r"<td[^>]*>", table)
+    assert cells == 2 * [f'<td data-label="{name}">' for name in ("status", "share", "latents", "added", "licence")]
 
 
 def test_a_model_is_promoted_rolled_back_and_retired(browser, registry, two):

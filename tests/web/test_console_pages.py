@@ -75,7 +75,7 @@ def test_a_page_is_for_operators(signed, path):
     for name in ("mika",) if path == "/console" else ("rita", "mika"):  # which leads a reviewer on to the queue
         refused = signed(name).get(path)
         assert refused.status_code == 403
-        assert f"this is for {'reviewers' if path == '/console' else 'operators'}" in refused.text
+        assert f"This is for {'reviewers' if path == '/console' else 'operators'}" in refused.text
 
 
 def test_no_form_is_taken_from_whoever_may_not(signed, running_console, governed):
@@ -348,6 +348,40 @@ def test_the_chain_is_verified_by_a_button(tmp_path):
         assert "Row 1 was changed." in page
 
 
+# --- errors ------------------------------------------------------------------------------------------------
+
+
+def links(page: str) -> list[str]:
+    """Where the text of a page leads, its head and foot left out."""
+    return re.findall(r'href="([^"]*)"', page.partition("<main")[2].partition("</main>")[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "status", "back"),
+    [
+        ("anna", "/console/review/none", 404, ["/console/review", "/console"]),
+        ("anna", "/console/audit?before=x", 422, ["/console/audit", "/console"]),
+        ("anna", "/console/none", 404, ["/console"]),
+        ("anna", "/elsewhere", 404, []),
+        ("rita", "/console/people", 403, ["/console/review"]),
+        ("mika", "/console/people", 403, ["/console/account"]),
+        ("mika", "/console", 403, ["/console/account"]),
+    ],
+)
+def test_an_error_of_the_console_leads_back_to_what_may_be_opened(signed, name, path, status, back):
+    browser = signed(name)
+    answer = browser.get(path)
+    assert (answer.status_code, links(answer.text)) == (status, [*back, "/"])
+    for one in back:
+        assert browser.get(one).status_code == (303 if (name, one) == ("rita", "/console") else 200)
+
+
+def test_names_stay_as_they_are_written(signed):
+    refused = signed("mika").get("/console/people").text
+    assert "This is for operators, and mika is a member." in refused
+    assert "Mika" not in refused
+
+
 # --- stop --------------------------------------------------------------------------------------------------
 
 
@@ -356,7 +390,7 @@ def test_the_kill_switch(browser, governed):
     kill = governed.controls.kill_switch()
     assert (kill.on, kill.reason, kill.by) == (True, "a fault in the model", "anna")
     for path in ("/console", "/console/stop"):
-        assert "A fault in the model." in browser.get(path).text
+        assert "“a fault in the model”" in browser.get(path).text
     assert browser.send("/console/stop", action="resume", sure="1").status_code == 303
     assert not governed.controls.kill_switch().on
     assert newest(governed)[:2] == ("anna", "kill.off")

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
+from web_client import problem
 
 from facemix.errors import ImageTooLarge, MediaTypeUnsupported, RequestInvalid
-from facemix.web.forms import MAX_HEADER_BYTES, Form, read_form
+from facemix.web.forms import MAX_HEADER_BYTES, Form, read_form, too_large
+from facemix.web.inputs_form import RECIPE_FILES
 
 BOUNDARY = "xyz"
 CONTENT_TYPE = f"multipart/form-data; boundary={BOUNDARY}"
@@ -126,3 +128,23 @@ def test_random_bytes_give_a_form_or_a_refusal(noise, chunk):
     ):
         with contextlib.suppress(RequestInvalid):
             assert isinstance(read(body, chunk=chunk), Form)
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        (None, "the photo face_a is larger than 10 MB, and at most that much is taken"),
+        (10 * 1024**2 + 1, "the photo face_a has 10.1 MB; at most 10 MB are taken"),
+        (35 * 1024**2, "the photo face_a has 35 MB; at most 10 MB are taken"),
+    ],
+)
+def test_how_large_a_photo_is_and_may_be_is_told_in_one_unit(size, said):
+    assert too_large("face_a", 10 * 1024**2, size).message == said
+
+
+def test_fields_that_are_only_counted_are_named_together(client):
+    answer = client.post("/api/v1/mix", files={"photo": b"x"})
+    said = problem(answer, 422, "request_invalid", "photo")
+    assert said["hint"].startswith("the fields are face_a, face_b, weight, face_a_index,")
+    assert said["hint"].endswith(f", photo_0 to {RECIPE_FILES[-1]}")
+    assert "photo_1," not in said["hint"]

@@ -130,18 +130,18 @@ TWO = '{"sample": 1}, {"sample": 2}'
         ('{"parents": [{"sample": 1}, {}]}', "parents.1"),
         ('{"parents": [{"sample": 1}, {"sample": 1, "image": "AAAA"}]}', "parents.1"),
         ('{"parents": [{"sample": 1}, {"sample": 1, "face": 0}]}', "parents.1"),
-        ('{"parents": [{"sample": 1}, {"sample": true}]}', "parents.1"),
-        ('{"parents": [{"sample": 1}, {"sample": "2"}]}', "parents.1"),
-        ('{"parents": [{"sample": 1}, {"sample": 1, "weight": NaN}]}', "parents.1"),
-        ('{"parents": [{"sample": 1}, {"sample": 1, "weight": Infinity}]}', "parents.1"),
-        ('{"parents": [{"sample": 1}, {"sample": 1, "weight": 1e400}]}', "parents.1"),
-        ('{"parents": [{"sample": 1}, {"sample": 1, "weight": -1}]}', "parents.1"),
+        ('{"parents": [{"sample": 1}, {"sample": true}]}', "parents.1.sample"),
+        ('{"parents": [{"sample": 1}, {"sample": "2"}]}', "parents.1.sample"),
+        ('{"parents": [{"sample": 1}, {"sample": 1, "weight": NaN}]}', "parents.1.weight"),
+        ('{"parents": [{"sample": 1}, {"sample": 1, "weight": Infinity}]}', "parents.1.weight"),
+        ('{"parents": [{"sample": 1}, {"sample": 1, "weight": 1e400}]}', "parents.1.weight"),
+        ('{"parents": [{"sample": 1}, {"sample": 1, "weight": -1}]}', "parents.1.weight"),
         ('{"parents": [{"sample": 1, "weight": 0}, {"sample": 1, "weight": 0}]}', "parents"),
         ('{"parents": [{"sample": 1, "weight": 1}, {"sample": 1}]}', "parents"),
-        ('{"parents": [{"sample": 1}, {"sample": ' + "9" * 400 + "}]}", "parents.1"),
+        ('{"parents": [{"sample": 1}, {"sample": ' + "9" * 400 + "}]}", "parents.1.sample"),
         ('{"parents": [{"sample": 1}, {"sample": ' + "9" * 5000 + "}]}", None),
         ('{"parents": [{"sample": 1}, {"image": "\\ud800"}]}', None),
-        ('{"parents": [{"sample": 1}, {"image": 7}]}', "parents.1"),
+        ('{"parents": [{"sample": 1}, {"image": 7}]}', "parents.1.image"),
         ('{"parents": [{"sample": 1}, {"image": "*"}]}', "parents.1"),
         ('{"parents": [' + TWO + '], "colour": 1}', "colour"),
         ('{"parents": [' + TWO + '], "interpolation": "x"}', "interpolation"),
@@ -155,11 +155,11 @@ TWO = '{"sample": 1}, {"sample": 2}'
         ('{"parents": [' + TWO + '], "regions": {"eyes": [' + ",".join(['""'] * 5000) + "]}}", "regions.eyes"),
         ('{"parents": [' + TWO + '], "variation": {"number": "5", "radius": 1}}', "variation.number"),
         ('{"parents": [' + TWO + '], "variation": {"number": 5, "radius": true}}', "variation.radius"),
-        ('{"parents": [{"image": "AAAA", "placed": {"left_eye": [1, "2"]}}]}', "parents.0"),
+        ('{"parents": [{"image": "AAAA", "placed": {"left_eye": [1, "2"]}}]}', "parents.0.placed.left_eye.1"),
         ('{"recipe": 5}', "recipe"),
         ('{"recipe": null}', "recipe"),
         ('{"recipe": "../../etc/passwd"}', "recipe"),
-        ('{"parents": [{"sample": 1}, {"recipe": "no id"}]}', "parents.1"),
+        ('{"parents": [{"sample": 1}, {"recipe": "no id"}]}', "parents.1.recipe"),
         ("{" + ",".join(f'"a{index}": 1' for index in range(5000)) + "}", None),
         ('{"a":' * 5000, None),
     ],
@@ -168,6 +168,8 @@ def test_json_that_does_not_fit(body, where):
     with pytest.raises(RequestInvalid) as caught:
         mix_from_json(body.encode(), SETTINGS)
     assert caught.value.where == where
+    assert caught.value.message.startswith(where or "") or where in ("parents", "colour", "parents.1")
+    assert not caught.value.message.startswith("Input")
     assert len(caught.value.message) < 1000
 
 
@@ -201,7 +203,7 @@ def test_what_is_wrong_in_a_recipe_is_said_by_its_place(changes, where):
         with pytest.raises(RequestInvalid) as caught:
             ask()
         assert caught.value.where == place
-        assert caught.value.message.startswith(f"{place}: ")
+        assert caught.value.message.startswith((f"{place}: ", f"{place} is ", f"{place} has "))
 
 
 def test_a_recipe_or_a_mix_is_told_from_one_parse():

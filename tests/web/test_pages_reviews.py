@@ -138,7 +138,7 @@ def test_who_reported_learns_what_became_of_it(site, decide, said):
         ({"recipe": "A" * 16, "reason": "me"}, 404, "There is no recipe"),
         ({"recipe": '"><script>', "reason": "me"}, 422, "That is not the address of a saved face."),
         ({"request_id": "x", "reason": "other"}, 422, "The text is empty."),
-        ({"request_id": "x", "reason": "nothing of the list"}, 422, "Reason:"),
+        ({"request_id": "x", "reason": "nothing of the list"}, 422, "; it has to be "),
     ],
 )
 def test_what_is_missing_is_said_and_nothing_typed_is_lost(site, fields, status, said):

@@ -20,6 +20,7 @@ from facemix.errors import (
     StorageUnavailable,
 )
 from facemix.web.openapi import error_classes
+from facemix.web.pages import as_sentence
 from facemix.web.problems import clean_text, from_validation, jsonable, problem_response
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=40)
@@ -75,7 +76,35 @@ def test_the_first_values_that_do_not_fit_are_named(count, named):
     error = from_validation(caught.value)
     assert [one["field"] for one in error.details.get("errors", [])] == [f"a{index}" for index in range(named)]
     assert error.where == ("a0" if named else None)
-    assert error.message.startswith("a0: " if named else "2000 of its values")
+    assert error.message.startswith("a0 is not known" if named else "2000 of its values")
+
+
+def test_a_value_that_does_not_fit_is_told_by_its_place_and_what_is_taken(client):
+    for body, where, said in (
+        ({"parents": [{"sample": -1}]}, "parents.0.sample", "is -1; it has to be at least 0"),
+        ({"parents": []}, "parents", "has 0 entries; it needs at least 1"),
+        ({"parents": [{"sample": 1}], "sise": 96}, "sise", "is not known"),
+    ):
+        document = client.post("/api/v1/mix", json=body).json()
+        assert (document["where"], document["detail"]) == (where, f"{where} {said}")
+        assert document["details"]["errors"][0] == {"field": where, "message": document["detail"]}
+        assert ("leave it out" in document["hint"]) == (where == "sise")
+    number = client.get("/api/v1/samples/-1").json()
+    assert (number["where"], number["detail"]) == ("number", "number is -1; it has to be at least 0")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("no face was found", "No face was found."),
+        ("is it so?", "Is it so?"),
+        ("face_a and sample_a were both given", "face_a and sample_a were both given."),
+        ("parents.0.sample is -1", "parents.0.sample is -1."),
+        (" ", ""),
+    ],
+)
+def test_a_message_begins_as_a_sentence_unless_with_the_name_of_a_field(text, shown):
+    assert as_sentence(text) == shown
 
 
 def test_jsonable_takes_numpy():

@@ -167,7 +167,7 @@ def test_verifying_speaks_of_days_and_of_the_kinds_that_it_takes(tmp_path):
         assert "This server made it on 21 November 2026." in words(client.post("/verify", files={"file": result}))
         refused = client.post("/verify", files={"file": b"%PDF-1.7 and more"}, headers=HTML)
         assert refused.status_code == 415
-        assert "Choose a JPEG, PNG, WebP, GIF or MP4." in words(refused)
+        assert "Choose a picture (JPEG, PNG, WebP) or a film (GIF, MP4), as you received it." in words(refused)
 
 
 # --- the bill ----------------------------------------------------------------------------------------------
