@@ -176,7 +176,8 @@ def test_the_ledger_tells_recipes_and_their_dates(database):
 def test_a_verdict_says_when(marker, result, database):
     start = datetime(2026, 11, 21, 12, tzinfo=UTC)
     verdict = look(result, marker)
-    assert "no row with its recipe: what the command line makes leaves none" in " ".join(verdict.dated(lambda one: uses_of(database, one)).sentences())
+    said = " ".join(verdict.dated(lambda one: uses_of(database, one)).sentences())
+    assert "no row with its recipe: what the command line makes leaves none" in said
     Ledger(database).append_many([row(1, HASHES[0], start)])
     verdict = verdict.dated(lambda one: uses_of(database, one))
     assert "This server made it on 21 November 2026." in verdict.sentences()
