@@ -177,14 +177,15 @@ export class Api {
     return `${this.base}/api/v1/samples/${number}${seed ? `?seed=${seed}` : ""}`;
   }
 
-  // Whether the model is loaded and, if it never will be, the problem that says why.
+  // Whether the model is loaded and, if it never will be, the problem that says why; and whether mixing is "on".
   async readiness() {
     try {
       const response = await fetch(`${this.base}/readyz`);
-      const problem = response.ok ? null : await response.json();
-      return { ready: response.ok, failure: problem?.code === "not_ready" ? null : problem };
+      const said = await response.json();
+      const failure = response.ok || said.code === "not_ready" ? null : said;
+      return { ready: response.ok, failure, generation: said.generation ?? null };
     } catch {
-      return { ready: false, failure: null };
+      return { ready: false, failure: null, generation: null };
     }
   }
 }

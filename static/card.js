@@ -28,11 +28,11 @@ export class Card {
   //       lock(card), dropSample(card, number), refuseDrop(card) }
   constructor(root, on) {
     this.root = root;
-    this.key = root.dataset.slot;
-    this.letter = this.key.toUpperCase();
+    this.letter = ""; // null where it holds no face and is none
     this.parent = null;
     this.ticket = null;
     const find = (selector) => root.querySelector(selector);
+    this.mark = find(".letter");
     this.input = find(".file");
     this.drop = find(".drop");
     this.crop = find(".crop");
@@ -82,7 +82,7 @@ export class Card {
   }
 
   // parent: of the state, or null; photo: behind it, or null; ticket: an upload for this place, or null;
-  // count: how many parents there are.
+  // letter: what the face here is called, or will be, null for what is refused; count: how many parents there are.
   draw(cell) {
     this.#keepFocus(() => this.#draw(cell));
   }
@@ -103,7 +103,8 @@ export class Card {
     if (!this.root.contains(now) || !now.checkVisibility({ visibilityProperty: true })) this.focus();
   }
 
-  #draw({ parent, photo, ticket, count }) {
+  #draw({ parent, photo, ticket, letter, count }) {
+    this.#drawLetter(letter);
     this.parent = parent;
     this.photo = photo;
     this.ticket = ticket;
@@ -116,8 +117,9 @@ export class Card {
     this.crop.hidden = !filled;
     this.row.hidden = !filled || count < 2;
     this.lock.hidden = count < 3;
-    this.name.textContent = parent?.name ?? text.faceFree(this.letter);
-    this.root.querySelector(".parent-name").title = parent?.name ?? "";
+    const file = parent?.name ?? (letter === null ? ticket.file?.name ?? text.noFace : null);
+    this.name.textContent = file ?? text.faceFree(letter);
+    this.root.querySelector(".parent-name").title = file ?? "";
     this.root.querySelector(".pick").hidden = !(photo?.faces.length > 1);
     this.root.querySelector(".place").hidden = photo === null;
     if (this.#shown !== (parent?.thumb ?? "")) {
@@ -131,6 +133,27 @@ export class Card {
     this.#drawLock();
     this.#drawGates();
     this.#drawTicket();
+  }
+
+  #drawLetter(letter) {
+    if (letter === this.letter) return;
+    this.letter = letter;
+    const find = (selector) => this.root.querySelector(selector);
+    this.mark.hidden = letter === null;
+    this.mark.textContent = letter ?? "";
+    this.mark.className = `letter letter-${(letter ?? "none").toLowerCase()}`;
+    find(".parent-name .visually-hidden").textContent = letter === null ? "" : text.faceOf(letter);
+    find(".prompt .visually-hidden").textContent = text.forFace(letter);
+    this.bar.setAttribute("aria-label", text.photoFor(letter));
+    if (letter === null) {
+      delete this.root.dataset.letter;
+      return;
+    }
+    this.root.dataset.letter = letter.toLowerCase();
+    this.more.setAttribute("aria-label", text.moreFor(letter));
+    find(".share-row .visually-hidden").textContent = text.weightOf(letter);
+    this.lock.setAttribute("aria-label", text.lock(letter));
+    this.lock.title = ""; // is drawn again
   }
 
   // What changes while a photo is under way.

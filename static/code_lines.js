@@ -3,6 +3,9 @@
 // A recipe is the object that POST /api/v1/mix answers. A photo is { sha256, file }, file being a name that a person has
 // in a folder: it may hold blanks, quotes, dollar signs, or begin with a dash.
 
+import { placementOf } from "./carrying.js";
+import { weightsOf } from "./state.js";
+
 const PORTABLE = "recipe.json";
 
 // One word for a POSIX shell, whatever is in it.
@@ -141,16 +144,13 @@ function literal(value) {
   return `{${Object.entries(value).map(([key, inner]) => `${JSON.stringify(key)}: ${literal(inner)}`).join(", ")}}`;
 }
 
-// A name for the file of a result: who is in it, and how much. names: one per parent; extension without a dot.
-export function fileName(names, weights, extension) {
-  const who = names.map((name, index) => ({ name: plain(name), share: Math.round(weights[index] * 100) }));
-  const present = who.filter(({ share }) => share > 0);
-  const shown = present.map(({ name, share }) => (name ? `${name}-${share}` : String(share)));
-  return `facemix-${shown.join("-").slice(0, 120)}.${extension}`;
-}
-
-// Without the ending, in characters that every file system takes.
-function plain(name) {
-  const stem = name.replace(/\.[A-Za-z0-9]{1,5}$/, "").normalize("NFC").toLowerCase();
-  return stem.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-+|-+$/g, "").slice(0, 24).replace(/-+$/, "");
+// A name for the file of a result: the shares of its faces, of two only the second one's, and what it is put onto.
+//
+// letters: what the faces are called; extension without a dot. No name of a photograph is in it.
+export function fileName(state, letters, extension) {
+  const shares = weightsOf(state).map((weight) => Math.round(weight * 100));
+  const placement = placementOf(state);
+  const ground = placement && (placement.onto === "plain" ? ["plain"] : [letters[placement.parent].toLowerCase()]);
+  const onto = placement ? ["onto", ...ground, ...(placement.onto === "blurred" ? ["blurred"] : [])] : [];
+  return `${["facemix", ...(shares.length === 2 ? [shares[1]] : shares), ...onto].join("-")}.${extension}`;
 }

@@ -1,6 +1,5 @@
 // The steps of this session: undo, redo, and a strip of small pictures that lead back.
 
-import { LETTERS } from "./state.js";
 import { steps, text } from "./strings.js";
 
 // Every entry with its place, and `newest`: which of its parents came last.
@@ -29,7 +28,7 @@ export class History {
       const button = event.target.closest("button");
       if (button) store.jump(Number(button.dataset.entry));
     });
-    for (const name of ["change", "entries"]) store.addEventListener(name, () => this.draw());
+    for (const name of ["change", "entries", "letters"]) store.addEventListener(name, () => this.draw());
     this.draw();
   }
 
@@ -84,8 +83,8 @@ export class History {
     const source = thumb ?? state.parents[newest].thumb;
     const [image, letter] = button.children;
     letter.hidden = thumb !== null;
-    letter.textContent = LETTERS[newest];
-    letter.className = `letter letter-${LETTERS[newest].toLowerCase()}`;
+    letter.textContent = this.store.lettersOf(state)[newest];
+    letter.className = `letter letter-${letter.textContent.toLowerCase()}`;
     if (image.getAttribute("src") !== source) image.src = source;
     button.dataset.entry = String(place);
     button.classList.toggle("unmixed", thumb === null);

@@ -8,7 +8,7 @@ const typing = (target) =>
   target.closest?.("input:not([type=range], [type=checkbox], [type=radio], [type=file]), textarea, select, [contenteditable]") !== null;
 
 export class Keys {
-  // on: undo, redo, hold(index or null), split, swap, play, even, random.
+  // on: undo, redo, hold(letter or null), split, swap, play, even, random.
   constructor(on) {
     this.on = on;
     this.help = document.getElementById("help");
@@ -54,8 +54,8 @@ export class Keys {
     if (!this.single.checked) return null;
     if (key === "?") return this.help.open ? () => this.help.close() : this.#unlessOpen(() => this.help.showModal());
     if (document.querySelector("dialog[open]") || repeat) return null;
-    const letter = LETTERS.indexOf(key.toUpperCase());
-    if (key.length === 1 && letter >= 0) {
+    const letter = key.toUpperCase();
+    if (key.length === 1 && LETTERS.includes(letter)) {
       return () => {
         this.held = key;
         this.on.hold(letter);

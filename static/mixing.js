@@ -11,6 +11,7 @@
 //   await mixing.renew(state, { signal, onWait })
 //                              sends the photographs of a state again
 //   mixing.ready               whether the state can be mixed
+//   mixing.held                whether a person looks at the present result first: there is nothing of it to save
 //   mixing.editable            whether there is a face that something can be done to
 //   mixing.recipe, mixing.last the recipe of the last picture; the detail of the last "result"
 // Events:
@@ -49,6 +50,7 @@ export class Mixing extends EventTarget {
   #resting = 0;
   #stripping = 0;
   #urls = [];
+  #problem = null; // as the last "problem" said
 
   constructor(store, api, photos) {
     super();
@@ -68,6 +70,10 @@ export class Mixing extends EventTarget {
 
   get recipe() {
     return this.last?.recipe ?? null;
+  }
+
+  get held() {
+    return this.#problem?.code === "held_for_review";
   }
 
   async ask(path, { state = this.store.state, extra = {}, sharp = true, placed = false, ...options } = {}) {
@@ -300,6 +306,7 @@ export class Mixing extends EventTarget {
   }
 
   #tell(name, detail) {
+    if (name === "problem") this.#problem = detail.problem;
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 }

@@ -2,7 +2,6 @@
 
 import { kept } from "./kept.js";
 import { copies, el, RequestKeys, Trouble, Work } from "./panel_parts.js";
-import { LETTERS } from "./state.js";
 import { dayOf, parts, save as words } from "./strings_panels.js";
 
 export function initLink({ root, store, mixing, say }) {
@@ -41,7 +40,7 @@ export function initLink({ root, store, mixing, say }) {
       // A link holds no photograph, and so its picture shows no more than can be drawn again from it.
       const send = (keyed) => mixing.ask("/api/v1/recipes", { state, extra, sharp: false, ...keyed, ...options });
       const answer = await keys.within(send);
-      const name = words.name(state.parents.map((parent, index) => parent.name || LETTERS[index]));
+      const name = words.name(state.parents.map((parent, index) => parent.name || store.letters[index]));
       const entry = {
         id: answer.id, deleteToken: answer.delete_token, savedAt: new Date().toISOString(),
         expiresAt: answer.expires_at, name,

@@ -2,7 +2,7 @@
 
 import { hasPhoto, placementOf, USUAL_COLOUR } from "./carrying.js";
 import { el } from "./panel_parts.js";
-import { LETTERS, withEdits } from "./state.js";
+import { withEdits } from "./state.js";
 import { onto as words } from "./strings_panels.js";
 
 const nameOf = (placement) => {
@@ -16,7 +16,7 @@ export function initOnto({ root, store }) {
   colour.value = USUAL_COLOUR;
 
   const put = (placement, coalesce = null) => store.update((state) => withEdits(state, { placement }),
-    { label: words.step(wordsOf(nameOf(placement))), coalesce });
+    { label: words.step(wordsOf(nameOf(placement), store.letters)), coalesce });
   const plain = () => ({ onto: "plain", colour: colour.value });
 
   list.addEventListener("change", () => {
@@ -31,8 +31,9 @@ export function initOnto({ root, store }) {
     const placement = placementOf(store.state);
     const photos = parents.flatMap((parent, index) => (hasPhoto(parent) ? [`photo:${index}`, `blurred:${index}`] : []));
     const values = ["crop", ...photos, "plain"];
-    if ([...list.options].map(({ value }) => value).join() !== values.join()) {
-      list.replaceChildren(...values.map((value) => el("option", { value, text: wordsOf(value) })));
+    const texts = values.map((value) => wordsOf(value, store.letters));
+    if ([...list.options].map(({ text }) => text).join() !== texts.join()) {
+      list.replaceChildren(...values.map((value, index) => el("option", { value, text: texts[index] })));
     }
     list.value = nameOf(placement);
     colour.disabled = placement?.onto !== "plain";
@@ -40,11 +41,11 @@ export function initOnto({ root, store }) {
     root.querySelector("#onto-text").textContent = placement === null ? words.alone : words.placed;
   }
 
-  store.addEventListener("change", refresh);
+  for (const name of ["change", "letters"]) store.addEventListener(name, refresh);
   refresh();
 }
 
-function wordsOf(value) {
+function wordsOf(value, letters) {
   const [onto, parent] = value.split(":");
-  return words.name[onto](LETTERS[parent]);
+  return words.name[onto](letters[parent]);
 }

@@ -5,7 +5,7 @@ import { carries, inRecipe, plainEdits } from "./carrying.js";
 import { copies, el, saveBlob, Trouble, Work } from "./panel_parts.js";
 import { initLink } from "./panel_link.js";
 import { initOnto } from "./panel_onto.js";
-import { sameFaces, weightsOf } from "./state.js";
+import { sameFaces } from "./state.js";
 import { save as words } from "./strings_panels.js";
 
 const LINES = { curl: curlLine, python: pythonSnippet, cli: cliLine };
@@ -17,15 +17,13 @@ export function init({ root, store, mixing, api, say }) {
   let recipe = null; // of the present result, null while it is not known
   let portableWanted = false; // lines for recipe.json also where the photos would do
 
-  const nameFor = (state, extension) => fileName(state.parents.map(({ name }) => name), weightsOf(state), extension);
-
   // --- files ---
 
   for (const one of root.querySelectorAll("[data-format]")) {
     one.addEventListener("click", () => work.run(one, words.drawing, async (options) => {
       const { state } = store;
       const blob = await mixing.ask("/api/v1/mix", { state, placed: true, accept: `image/${one.dataset.format}`, ...options });
-      const file = nameFor(state, one.dataset.extension);
+      const file = fileName(state, store.letters, one.dataset.extension);
       saveBlob(blob, file);
       return words.saved(file);
     }));
@@ -87,6 +85,7 @@ export function init({ root, store, mixing, api, say }) {
   }
 
   function explained(given, portable) {
+    if (mixing.held) return words.held;
     if (given === null) return mixing.ready ? words.preparing : words.needFaces;
     if (portable) return words.needsRecipe(carries(store.state));
     return given.photos.length > 0 ? words.withPhotos(given.photos.map(({ file }) => file)) : "";
@@ -103,8 +102,11 @@ export function init({ root, store, mixing, api, say }) {
 
   // --- all of it ---
 
+  // Of what a person looks at first there is nothing to save; what it was before is another result.
   function refresh() {
-    find("save-controls").disabled = !mixing.ready;
+    if (mixing.held) recipe = null;
+    find("save-controls").disabled = !mixing.ready || mixing.held;
+    find("save-held").hidden = !mixing.held;
     writeLines();
   }
 
@@ -114,6 +116,7 @@ export function init({ root, store, mixing, api, say }) {
     recipe = mixing.ready && sameFaces(state, before) && recipe !== null ? recipeOf(state) : null;
     refresh();
   });
+  mixing.addEventListener("problem", refresh);
   store.addEventListener("result", () => {
     recipe = recipeOf(store.state);
     writeLines();

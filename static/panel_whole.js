@@ -2,7 +2,7 @@
 
 import { carries, hasPhoto, TRAITS } from "./carrying.js";
 import { el } from "./panel_parts.js";
-import { LETTERS, withEdits } from "./state.js";
+import { withEdits } from "./state.js";
 import { whole as words } from "./strings_panels.js";
 
 const AUTOMATIC = "";
@@ -15,7 +15,7 @@ export function initWhole({ root, store }) {
       const { [trait]: _, ...others } = state.edits.keep;
       if (value === AUTOMATIC) return withEdits(state, { keep: others });
       return withEdits(state, { keep: { ...others, [trait]: value === "mixed" ? value : Number(value) } });
-    }, { label: words.step(words.title[trait], nameOf(value)) });
+    }, { label: words.step(words.title[trait], nameOf(value, store.letters)) });
   }
 
   for (const { trait, list } of lists) list.addEventListener("change", () => choose(trait, list.value));
@@ -25,8 +25,9 @@ export function initWhole({ root, store }) {
     const places = parents.flatMap((parent, index) => (hasPhoto(parent) ? [String(index)] : []));
     const values = [AUTOMATIC, ...places, "mixed"];
     for (const { trait, list } of lists) {
-      if ([...list.options].map(({ value }) => value).join() !== values.join()) {
-        list.replaceChildren(...values.map((value) => el("option", { value, text: nameOf(value) })));
+      const texts = values.map((value) => nameOf(value, store.letters));
+      if ([...list.options].map(({ text }) => text).join() !== texts.join()) {
+        list.replaceChildren(...values.map((value, index) => el("option", { value, text: texts[index] })));
       }
       list.value = String(keep[trait] ?? AUTOMATIC);
     }
@@ -35,11 +36,11 @@ export function initWhole({ root, store }) {
     root.querySelector("#whole-text").textContent = usable ? words.about : parents.length > 1 ? words.needDetail : words.needFaces;
   }
 
-  store.addEventListener("change", refresh);
+  for (const name of ["change", "letters"]) store.addEventListener(name, refresh);
   refresh();
 }
 
-function nameOf(value) {
+function nameOf(value, letters) {
   if (value === AUTOMATIC) return words.automatic;
-  return value === "mixed" ? words.mixed : LETTERS[value];
+  return value === "mixed" ? words.mixed : letters[value];
 }

@@ -27,6 +27,9 @@ export function init({ root, store, mixing, api, say }) {
     table.append(el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows));
   }
 
+  // With the letters of the page: the server does not know where the only face stands.
+  const named = (answer) => ({ ...answer, parents: answer.parents.map((one, index) => ({ ...one, name: store.letters[index] })) });
+
   function showParents({ parents }) {
     find("why-parents").replaceChildren(...parents.map((one) => map(one.picture, words.mapOf(one), letterOf(one.name), words.drew(one))));
     fill(find("why-regions"), ["", ...parents.map(({ name }) => name)], REGIONS.map((region) =>
@@ -73,12 +76,12 @@ export function init({ root, store, mixing, api, say }) {
     const known = await attributesOf(api).then(({ attributes }) => attributes, () => []);
     if (store.state !== state) return words.changed;
     found = answer;
-    showParents(found);
+    showParents(named(found));
     showEdits(found, Object.fromEntries(known.map(({ name, title }) => [name, title])));
     showNear(found);
     showRecord(found);
     refresh();
-    return words.explained(found);
+    return words.explained(named(found));
   }));
 
   // The pictures of the answer can be had again; what is kept as a file is what was said.
@@ -94,6 +97,9 @@ export function init({ root, store, mixing, api, say }) {
     find("why-found").hidden = found === null;
   }
 
+  store.addEventListener("letters", () => {
+    if (found !== null) showParents(named(found));
+  });
   store.addEventListener("change", ({ detail: { state, before } }) => {
     if (state !== before) {
       found = null;

@@ -3,11 +3,15 @@
 import { isAbort, Problem } from "./api.js";
 import { Card } from "./card.js";
 import { Targets } from "./targets.js";
-import { arrange, Ticket } from "./tickets.js";
+import { arrange, lettersIn, refused, Ticket } from "./tickets.js";
 import {
   indexOf, LETTERS, makeParent, withLock, withoutParent, withParent, withReplaced, withWeight,
 } from "./state.js";
 import { problems, steps, text } from "./strings.js";
+
+// Refusals that placing eyes and mouth by hand helps with. A face that is too small, blurred or drawn stays so; but who
+// has placed them may have placed them badly.
+const BY_HAND = new Set(["face_not_found", "face_too_turned", "face_placement_invalid"]);
 
 export class Parents {
   #cards;
@@ -15,9 +19,9 @@ export class Parents {
   #left = 0; // photos for which there was no place, and of which nothing has been said yet
   #lone = null; // key of the only parent, where it stands in the second place
 
-  // picker, placer, consent: the dialogs.
-  constructor({ store, photos, api, say, report, picker, placer, consent }) {
-    Object.assign(this, { store, photos, api, say, report, picker, placer, consent });
+  // picker, placer, consent: the dialogs. sayStep: says what a step has done, which holds until the next one.
+  constructor({ store, photos, api, say, sayStep, report, picker, placer, consent, halting }) {
+    Object.assign(this, { store, photos, api, say, sayStep, report, picker, placer, consent, halting });
     const on = {
       take: (card, files) => this.#takeAt(card, files),
       cancel: (card) => this.#cancel(card),
@@ -27,7 +31,7 @@ export class Parents {
       place: (card) => this.#place(card),
       weigh: (card, share) => this.store.update((state) => withWeight(state, card.parent.key, share), { label: steps.weights }),
       lock: (card) => this.#lock(card),
-      dropSample: (card, number) => this.takeSample(number, this.#cards.indexOf(card)),
+      dropSample: (card, number) => this.#takeSampleAt(number, this.#cards.indexOf(card)),
       refuseDrop: (card) => this.#refuse(card, new Problem(problems.noPicture)),
     };
     this.#cards = [...document.querySelectorAll("[data-slot]")].slice(0, store.most).map((root) => new Card(root, on));
@@ -52,6 +56,15 @@ export class Parents {
     return arrange(this.#cards.length, this.store.state.parents, this.#lone, this.#tickets);
   }
 
+  #letters(cells = this.#cells()) {
+    return lettersIn(cells, this.#lone);
+  }
+
+  // The place that "Use as" names.
+  #aimed() {
+    return Math.max(this.#letters().indexOf(LETTERS[this.targets.aimed]), 0);
+  }
+
   #free() {
     return this.#cells().findIndex(({ parent, ticket }) => parent === null && ticket === null);
   }
@@ -60,14 +73,10 @@ export class Parents {
     return this.#free() < 0;
   }
 
-  // What the next face will be called: a photo that was refused keeps no letter.
+  // What the next face will be called.
   get nextLetter() {
-    return LETTERS[Math.max(this.#cells().findIndex(({ parent }) => parent === null), 0)];
-  }
-
-  // What the only face is called.
-  get onlyLetter() {
-    return LETTERS[this.#cells().findIndex(({ parent }) => parent !== null)];
+    const cells = this.#cells();
+    return this.#letters(cells).find((letter, cell) => letter !== null && cells[cell].parent === null) ?? LETTERS[0];
   }
 
   get busy() {
@@ -87,8 +96,9 @@ export class Parents {
     if (!this.busy && this.#left > 0) this.say(this.withLeft(text.full(this.store.most)));
   }
 
-  // Whether consent must be stated first; then it is asked for, and `go` is called if it was.
+  // Whether mixing is off, or consent must be stated first; then it is asked for, and `go` is called if it was.
   #unasked(files, go) {
+    if (this.halting.refuses()) return true;
     if (!this.consent.needed || files.length === 0) return false;
     this.consent.ask().then((agreed) => (agreed ? go() : this.say(text.notSent)));
     return true;
@@ -113,17 +123,24 @@ export class Parents {
 
   // What is pasted or taken by the camera: for the next free place, or for the one that is aimed at.
   takeNext(files) {
-    if (this.full) this.#takeAt(this.#cards[this.targets.aimed], files);
+    if (this.full) this.#takeAt(this.#cards[this.#aimed()], files);
     else this.take(files);
   }
 
-  takeSample(number, cell = this.targets.aimed) {
+  takeSample(number) {
+    this.#takeSampleAt(number, this.#aimed());
+  }
+
+  #takeSampleAt(number, cell) {
+    if (this.halting.refuses()) return;
     const seed = this.store.state.edits.seed;
     const parent = makeParent({
       kind: "sample", sample: number, name: text.sample(number + 1), thumb: this.api.sampleUrl(number, seed),
     });
     const { parent: there, ticket } = this.#cells()[cell];
     if (ticket) this.#drop(ticket);
+    // What was refused stays where it is.
+    for (const other of this.#tickets) if (other.problem !== null && other.cell < cell) other.later.add(parent.key);
     this.#put(parent, cell, { key: there?.key ?? null });
   }
 
@@ -140,7 +157,7 @@ export class Parents {
       const photo = await this.photos.find(ticket.file, ticket.placed, {
         signal: ticket.controller.signal,
         onStart: () => {
-          this.say(text.lookingIn(LETTERS[ticket.cell]));
+          this.say(text.lookingIn(this.#letters()[ticket.cell]));
           say(text.sending(0, ticket.file.size), 0);
         },
         onProgress: ({ sent, total }) => {
@@ -185,11 +202,14 @@ export class Parents {
   }
 
   #failed(ticket, problem) {
+    if (problem.code === "halted") this.halting.begin();
     ticket.problem = problem;
-    ticket.placeable = ticket.photo !== null || problem.code === "face_not_found";
+    ticket.placeable = BY_HAND.has(problem.code) || (ticket.placed !== null && ticket.photo !== null);
+    if (ticket.cell === 0 && ticket.key === null) this.#lone = null; // no face will come before the only one
     this.draw();
     this.#bringIntoView(this.#cards[ticket.cell].root);
-    this.say(this.withLeft(text.refused(LETTERS[ticket.cell])));
+    const { parent, letter } = this.#cards[ticket.cell];
+    this.say(this.withLeft(parent === null ? text.refused(ticket.file?.name) : text.refusedFor(letter)));
   }
 
   #parentsBefore(cell) {
@@ -198,14 +218,15 @@ export class Parents {
 
   // A parent into a place: instead of the one with this key, or behind so many others.
   #put(parent, cell, { key, before = this.#parentsBefore(cell), label = null }) {
-    const letter = LETTERS[cell];
     if (key !== null && indexOf(this.store.state, key) >= 0) {
+      const letter = this.store.letters[indexOf(this.store.state, key)];
       if (this.#lone === key) this.#lone = parent.key;
       for (const { later } of this.#tickets) if (later.has(key)) later.add(parent.key);
       this.store.update((state) => withReplaced(state, key, parent), { label: (label ?? steps.replaced)(letter) });
       return;
     }
-    const alone = this.store.state.parents.length === 0 && cell === 1;
+    const alone = this.store.state.parents.length === 0 && cell === 1 && !refused(this.#cells()[0]);
+    const letter = LETTERS[alone ? 1 : before];
     this.#lone = alone ? parent.key : null;
     this.store.update((state) => withParent(state, parent, before), { label: (label ?? steps.added)(letter) });
   }
@@ -238,12 +259,12 @@ export class Parents {
 
   #remove(card) {
     const { parents } = this.store.state;
-    const { key } = card.parent;
+    const { letter, parent: { key } } = card;
     if (parents.length === 2 && parents[0].key === key) this.#lone = parents[1].key;
     if (card.ticket) this.#drop(card.ticket);
-    this.store.update((state) => withoutParent(state, key), { label: steps.removed(card.letter) });
+    this.store.update((state) => withoutParent(state, key), { label: steps.removed(letter) });
     this.#focus(card);
-    this.say(text.removed(card.letter));
+    this.sayStep(text.removed(letter));
   }
 
   #lock(card) {
@@ -306,15 +327,20 @@ export class Parents {
 
   draw() {
     const cells = this.#cells();
-    const count = this.store.state.parents.length;
+    const letters = this.#letters(cells);
+    const { parents } = this.store.state;
+    const count = parents.length;
     this.#cards.forEach((card, index) => {
       const { parent, ticket } = cells[index];
       card.root.hidden = index > 1 && parent === null && ticket === null;
-      card.draw({ parent, ticket, count, photo: parent === null ? null : this.photos.of(parent.key) });
+      card.draw({ parent, ticket, count, letter: letters[index], photo: parent === null ? null : this.photos.of(parent.key) });
     });
     const used = cells.filter(({ parent, ticket }) => parent !== null || ticket !== null).length;
     this.add.hidden = used < 2 || this.full;
     document.getElementById("cards").dataset.count = String(Math.max(used, 2));
-    this.targets.draw(cells.map((cell) => (cell.parent !== null ? "face" : cell.ticket !== null ? "taken" : "free")));
+    const kind = (cell) => (cell.parent !== null ? "face" : cell.ticket !== null ? "taken" : "free");
+    this.targets.draw([...LETTERS].map((letter) => (letters.includes(letter) ? kind(cells[letters.indexOf(letter)]) : "none")));
+    const second = count === 1 && cells[1]?.parent !== null && letters[1] === LETTERS[1];
+    this.store.callSecond(second ? parents[0].key : null);
   }
 }

@@ -4,7 +4,7 @@
 // other faces fades briefly, and so does the photographs' detail when it comes.
 
 import { compare, text } from "./strings.js";
-import { LETTERS, weightsOf } from "./state.js";
+import { weightsOf } from "./state.js";
 
 const FADE_MS = 180;
 const SHARPEN_MS = 150;
@@ -15,6 +15,7 @@ export class Picture extends EventTarget {
   #scheduled = 0;
   #held = null; // index of the parent that is shown instead of the mix
   #beside = null; // index of the parent that is shown beside it
+  #lettered = ""; // what the buttons say
   #thumbs = new Map();
   #fading = null; // an Animation
 
@@ -38,7 +39,7 @@ export class Picture extends EventTarget {
     this.toggle.addEventListener("click", () => this.split(this.#beside === null ? 0 : null));
     this.range.addEventListener("input", () => this.#drawOver());
     this.#listen();
-    store.addEventListener("change", () => this.refresh());
+    for (const name of ["change", "letters"]) store.addEventListener(name, () => this.refresh());
     this.refresh();
   }
 
@@ -62,14 +63,13 @@ export class Picture extends EventTarget {
 
   // What follows from the state: names, the compare buttons, what cannot be compared any more.
   refresh() {
-    const { parents } = this.store.state;
-    const letters = [...LETTERS].slice(0, parents.length);
+    const { state: { parents }, letters } = this.store;
     this.canvas.setAttribute("aria-label", this.filled ? text.picture(letters, weightsOf(this.store.state)) : text.noPicture);
     this.toggle.disabled = !this.filled;
     this.buttons.hidden = !this.filled;
     if (!this.filled || this.#beside >= parents.length) this.split(null);
     if (!this.filled || this.#held >= parents.length) this.hold(null);
-    if (this.buttons.childElementCount !== letters.length) this.#makeButtons(letters);
+    if (this.#lettered !== letters.join("")) this.#makeButtons(letters);
     this.showShares(weightsOf(this.store.state));
     this.#drawOver();
   }
@@ -124,7 +124,7 @@ export class Picture extends EventTarget {
   }
 
   #canShow(index) {
-    return this.filled && index < this.store.state.parents.length;
+    return this.filled && index >= 0 && index < this.store.state.parents.length;
   }
 
   #draw() {
@@ -161,8 +161,9 @@ export class Picture extends EventTarget {
     this.compared.style.clipPath = splitting ? `inset(0 ${100 - percent}% 0 0)` : "none";
     this.line.style.insetInlineStart = `${percent}%`;
     const parent = this.store.state.parents[shown];
-    this.tag.textContent = compare.tag(LETTERS[shown]);
-    this.tag.className = `tag letter letter-${LETTERS[shown].toLowerCase()}`;
+    const letter = this.store.letters[shown];
+    this.tag.textContent = compare.tag(letter);
+    this.tag.className = `tag letter letter-${letter.toLowerCase()}`;
     this.#drawThumb(parent.thumb);
   }
 
@@ -189,6 +190,7 @@ export class Picture extends EventTarget {
   }
 
   #makeButtons(letters) {
+    this.#lettered = letters.join("");
     this.buttons.replaceChildren(...letters.map((letter, index) => {
       const button = document.createElement("button");
       button.type = "button";
@@ -220,7 +222,7 @@ export class Picture extends EventTarget {
   #drawButtons() {
     [...this.buttons.children].forEach((button, at) => {
       const weight = this.weights[at] ?? 0;
-      const label = (this.#beside === null ? compare.hold : compare.beside)(LETTERS[at], weight);
+      const label = (this.#beside === null ? compare.hold : compare.beside)(this.store.letters[at], weight);
       button.lastElementChild.textContent = compare.share(weight);
       button.setAttribute("aria-label", label);
       button.title = label;

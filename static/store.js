@@ -1,6 +1,6 @@
 // The state that is shown, and every one before and after it.
 
-import { deepFreeze, EMPTY, MOST_PARENTS } from "./state.js";
+import { deepFreeze, EMPTY, LETTERS, MOST_PARENTS } from "./state.js";
 
 const MOST_ENTRIES = 60;
 const COALESCE_MS = 700;
@@ -15,15 +15,34 @@ function same(before, next) {
     && (before.edits === next.edits || JSON.stringify(before.edits) === JSON.stringify(next.edits));
 }
 
-// Events: "change" (detail: { state, before, label }), "result" (passed on from Mixing), "entries" (a thumb came).
+// Events: "change" (detail: { state, before, label }), "result" (passed on from Mixing), "entries" (a thumb came),
+// "letters" (the only face is called something else).
 export class Store extends EventTarget {
   #entries = [{ label: "", state: EMPTY, thumb: null }];
   #index = 0;
   #last = { coalesce: null, at: 0 };
+  #second = null; // key of the parent that is called B while it is the only one
   most = MOST_PARENTS; // parents that the server takes
 
   get state() {
     return this.#entries[this.#index].state;
+  }
+
+  // What its faces are called, in their order.
+  get letters() {
+    return this.lettersOf(this.state);
+  }
+
+  lettersOf({ parents }) {
+    const first = parents.length === 1 && parents[0].key === this.#second ? 1 : 0;
+    return [...LETTERS].slice(first, first + parents.length);
+  }
+
+  // key: of the only parent where it stands in the second place, else null.
+  callSecond(key) {
+    if (key === this.#second) return;
+    this.#second = key;
+    this.#tell("letters", {});
   }
 
   get entries() {

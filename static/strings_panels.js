@@ -172,6 +172,7 @@ export const save = {
   cannotCopy: "This browser cannot copy pictures from this page. Download it instead.",
   writing: "Writing the recipe ...",
   needFaces: "Give two faces first, or adjust one.",
+  held: "There are no commands for a result that a person looks at first.",
   preparing: "The commands appear as soon as the mix is drawn.",
   line: { curl: "the curl line", python: "the Python snippet", cli: "the command" },
   withPhotos: (files) => (files.length > 1

@@ -2,8 +2,10 @@
 
 import { Api, Problem } from "./api.js";
 import { Camera } from "./camera.js";
+import { fileName } from "./code_lines.js";
 import { Consent } from "./consent.js";
 import { listen } from "./dropping.js";
+import { Halting } from "./halting.js";
 import { History } from "./history.js";
 import { Keys } from "./keys.js";
 import { follow } from "./mini.js";
@@ -21,7 +23,7 @@ import { Parents } from "./parents.js";
 import { Picker } from "./picking.js";
 import { Picture } from "./picture.js";
 import { Placer } from "./placing.js";
-import { LETTERS, MOST_PARENTS, weightsOf, withEvenWeights, withRandomWeights } from "./state.js";
+import { MOST_PARENTS, weightsOf, withEvenWeights, withRandomWeights } from "./state.js";
 import { Store } from "./store.js";
 import { sentence, steps, text } from "./strings.js";
 import { tabs } from "./tabs.js";
@@ -45,6 +47,13 @@ function say(message) {
   status.textContent = message;
 }
 
+let step = ""; // what was said of the last step, which the next one makes untrue
+
+function sayStep(message) {
+  step = message;
+  say(message);
+}
+
 function report(error) {
   console.error(error);
   say(text.defect);
@@ -66,28 +75,25 @@ function leadTo(pageUrl) {
   if (pageUrl !== null) held.firstElementChild.href = pageUrl;
 }
 
+const halting = new Halting({ ready: () => api.readiness(), say, changed: refresh, back });
 const picture = new Picture(store);
 follow(picture);
 const parents = new Parents({
-  store, photos, api, say, report, picker: new Picker(), placer: new Placer(),
-  consent: new Consent(api, form.dataset.consent),
+  store, photos, api, say, sayStep, report, picker: new Picker(), placer: new Placer(),
+  consent: new Consent(api, form.dataset.consent), halting,
 });
-const session = new History({ store, say });
+const session = new History({ store, say: sayStep });
 new Pad(store, byId("pad"));
-const pair = new Pair({ store, mixing, say, onPreview: (shares) => showShares(shares.map((share) => Math.round(share * 100) / 100)) });
+const pair = new Pair({ store, mixing, say: sayStep, onPreview: (shares) => showShares(shares.map((share) => Math.round(share * 100) / 100)) });
 const webcam = new Camera((file) => parents.takeNext([file]));
 
 // --- what follows from the state and from what arrives ---
-
-function lettersOf(state) {
-  return [...LETTERS].slice(0, state.parents.length);
-}
 
 const FINAL = ["held_for_review", "halted"]; // what asking again does not change
 let failed = null; // why there is no picture of this state
 
 function showShares(weights) {
-  share.textContent = picture.filled ? text.share(lettersOf(store.state), weights) : "";
+  share.textContent = picture.filled ? text.share(store.letters, weights) : "";
   picture.showShares(weights);
 }
 
@@ -97,7 +103,11 @@ function drawStale(waiting) {
 }
 
 function sayReady() {
-  say(parents.withLeft(text.ready(store.state.parents.length)));
+  say(parents.withLeft(text.ready(store.letters)));
+}
+
+function sayState() {
+  say(mixing.ready ? text.ready(store.letters) : "");
 }
 
 function refresh() {
@@ -110,12 +120,13 @@ function refresh() {
   byId("empty").hidden = picture.filled || (count > 1 && failed === null);
   byId("empty").classList.toggle("failed", failed !== null);
   if (failed !== null) byId("empty-text").textContent = failed.title ?? text.defect;
+  else if (halting.on) byId("empty-text").textContent = text.invitesNobody;
   else byId("empty-text").textContent = count === 1 ? text.inviteOne(parents.nextLetter) : text.invite(drops.matches);
-  download.disabled = !picture.filled || mixing.last === null;
+  download.disabled = !picture.filled || mixing.last === null || mixing.held;
   for (const id of ["even", "randomise"]) byId(id).hidden = count < 3;
   for (const button of samples) {
     const at = state.parents.findIndex(({ sample }) => sample === Number(button.dataset.sample));
-    if (at >= 0) button.dataset.used = LETTERS[at].toLowerCase();
+    if (at >= 0) button.dataset.used = store.letters[at].toLowerCase();
     else delete button.dataset.used;
   }
   showShares(weightsOf(state));
@@ -151,13 +162,19 @@ mixing.addEventListener("problem", ({ detail: { problem } }) => {
   refresh();
   leadTo(null);
   if (problem !== null) tell(problem);
+  if (problem?.code === "halted") halting.begin();
 });
+store.addEventListener("letters", refresh);
 store.addEventListener("change", ({ detail: { state, before } }) => {
   refresh();
+  const { textContent: said } = status;
+  if (said !== "" && said === step) sayState();
   const [now, then] = [state.parents.length, before.parents.length];
-  if (now === 1 && then === 0 && !parents.busy) say(text.firstIn(parents.onlyLetter));
+  if (now === 1 && then === 0 && !parents.busy) say(text.firstIn(store.letters[0]));
   // What was said of the picture before is not true of another number of faces.
-  else if (now !== then && status.textContent.startsWith(text.ready(then))) say(mixing.ready ? text.ready(now) : "");
+  else if (now !== then && status.textContent.startsWith(text.ready(store.lettersOf(before)))) {
+    sayState();
+  }
 });
 
 // --- buttons ---
@@ -165,8 +182,7 @@ store.addEventListener("change", ({ detail: { state, before } }) => {
 async function save() {
   pair.stop();
   const { state } = store;
-  const shares = weightsOf(state).map((weight) => Math.round(weight * 100));
-  const file = `facemix-${(shares.length === 2 ? [shares[1]] : shares).join("-")}.png`;
+  const file = fileName(state, store.letters, "png");
   download.disabled = true;
   say(text.downloading);
   try {
@@ -245,7 +261,7 @@ listen({
 new Keys({
   undo: () => session.undo(),
   redo: () => session.redo(),
-  hold: (index) => picture.hold(index),
+  hold: (letter) => picture.hold(letter === null ? null : store.letters.indexOf(letter)),
   split: () => picture.toggleSplit(),
   swap: () => pair.swap(),
   play: () => pair.toggle(),
@@ -276,6 +292,18 @@ window.addEventListener("beforeunload", (event) => {
 window.addEventListener("pagehide", ({ persisted }) => {
   if (!persisted) photos.keepOnly(new Set());
 });
+
+// Mixing is on again. A page that came while it was off lacks the sample faces.
+function back() {
+  if ("halted" in form.dataset && store.state.parents.length === 0 && !parents.busy) {
+    location.reload();
+    return;
+  }
+  say(text.switchedOn);
+  if (failed !== null) mixing.retry();
+}
+
+if ("halted" in form.dataset) halting.begin();
 
 if ("loading" in form.dataset) {
   const poll = setInterval(async () => {

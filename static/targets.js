@@ -9,11 +9,11 @@ export class Targets {
     return this.#inputs.findIndex(({ checked }) => checked);
   }
 
-  // places: "face", "taken" (by a photo on its way) or "free", one per place.
+  // places: "face", "taken" (by a photo on its way), "free" or "none", one per letter.
   draw(places) {
     const free = places.indexOf("free");
     this.#inputs.forEach((input, index) => {
-      input.parentElement.hidden = !(index < 2 || index === free || places[index] === "face");
+      input.parentElement.hidden = places[index] === "none" || !(index < 2 || index === free || places[index] === "face");
       input.nextElementSibling.classList.toggle("free", index === free);
     });
     if (free >= 0 && free !== this.#free) this.#inputs[free].checked = true;

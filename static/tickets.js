@@ -1,5 +1,6 @@
 // Photos on their way to the rail, and which place everything there has.
 
+import { LETTERS } from "./state.js";
 import { text } from "./strings.js";
 
 // An upload: the place it is for, and the parent that it replaces (its key), if any.
@@ -15,6 +16,9 @@ export class Ticket {
     this.placeable = false; // whether eyes and mouth may be placed by hand
   }
 }
+
+// Whether a place holds a photo that cannot be used, and no face.
+export const refused = ({ parent, ticket }) => parent === null && ticket !== null && ticket.problem !== null;
 
 // What is in each of `count` places: { parent, ticket }, both null where it is free. Notes in the tickets where they are.
 //
@@ -36,4 +40,17 @@ export function arrange(count, parents, lone, tickets) {
   const cells = Array.from({ length: count }, (_, cell) => items[second ? cell - 1 : cell] ?? { parent: null, ticket: null });
   cells.forEach(({ ticket }, cell) => { if (ticket !== null) ticket.cell = cell; });
   return cells;
+}
+
+// The letter of each place. A face has the one that its place among the faces gives it, everywhere on the page; what comes
+// behind the last face has those that follow. A refused photo has none (null), nor has one on its way between faces: the
+// letters before and behind it are taken.
+//
+// lone: as above; the only face is B in the second place.
+export function lettersIn(cells, lone) {
+  const faces = cells.flatMap(({ parent }, cell) => (parent === null ? [] : [cell]));
+  const second = faces.length === 1 && faces[0] === 1 && cells[1].parent.key === lone && !refused(cells[0]);
+  const last = second ? -1 : faces.at(-1) ?? -1;
+  const named = cells.flatMap((place, cell) => (place.parent !== null || (cell > last && !refused(place)) ? [cell] : []));
+  return cells.map((_, cell) => (named.includes(cell) ? LETTERS[named.indexOf(cell)] : null));
 }

@@ -156,7 +156,8 @@ def test_an_upload_that_fails_leaves_the_rest_as_it_was(visit, photos, tmp_path,
     page.wait_for_selector("#message-c .refusal-title")
     title = {"refused": "No face", "cut off": "cannot be read", "too large": "too large", "empty": "is empty"}[failure]
     assert title in page.inner_text("#message-c")
-    assert "Photo C cannot be used" in page.inner_text("#status")
+    assert re.match("(The photo .+|What was given) cannot be used", page.inner_text("#status"))
+    assert page.is_hidden(".parent-c .letter")
     assert alike(drawn(page), before)
     assert [page.inner_html(f".parent-{letter}") for letter in "ab"] == others
     assert page.is_enabled("#download")
@@ -238,6 +239,8 @@ def test_a_face_that_the_gates_refuse_says_why_beside_it(visit, tmp_path):
     give(page, "b", tmp_path / "far.png")
     page.wait_for_selector("#message-b .refusal-title")
     assert "pixels apart" in page.inner_text("#message-b")
+    assert "The new photo for face B cannot be used" in page.inner_text("#status")
+    assert page.locator("#message-b .by-hand").count() == 0  # it would be as small
     assert names(page) == ["Sample 2", "Sample 3"]
 
 

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from browsing import mix_samples, overflow, says, until
+from browsing import mix_samples, mixed, overflow, says, until
+from in_panels import show, slide, studio
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -32,6 +33,29 @@ def test_a_held_result_leads_to_its_page_and_is_not_asked_for_again(visit, serve
         page.unroute(f"**/api/v1/{path}")
     mix_samples(page, 3)
     until(page, "document.getElementById('held').hidden")
+
+
+def test_nothing_of_a_held_result_is_saved(visit, server):
+    page = studio(visit, 1, 4, panel="save")
+    offered = ("#download", "[data-format=png]", "#copy-picture", "#save-recipe", "#link-save")
+    assert not any(page.is_disabled(button) for button in offered)
+    page.wait_for_selector("#code-lines:not([hidden])")
+    held = {"code": "held_for_review", "title": "Held", "detail": "held", "hint": "", "page_url": f"{server}/held/x"}
+    for path in ("mix", "strip"):
+        page.route(f"**/api/v1/{path}", lambda route: route.fulfill(status=202, json=held))
+    show(page, "adjust")
+    slide(page, "#vividness-slider", "ArrowRight")
+    says(page, "Held.")
+    show(page, "save")
+    assert all(page.is_disabled(button) for button in offered)  # what is still drawn was another result
+    assert page.is_hidden("#code-lines")
+    assert page.inner_text("#save-held").startswith("A person will look at this result first.")
+    for path in ("mix", "strip"):
+        page.unroute(f"**/api/v1/{path}")
+    page.click("#undo")
+    mixed(page)
+    assert not any(page.is_disabled(button) for button in offered)
+    assert page.is_hidden("#save-held")
 
 
 def test_what_was_too_wide_fits(visit):

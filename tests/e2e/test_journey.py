@@ -160,7 +160,7 @@ def test_an_unusable_file_leaves_the_rest_as_it_was(visit, photos, tmp_path, nam
     message = page.inner_text("#message-a")
     assert title in message
     assert "The face that was here before is kept." in message
-    assert "Photo A" in page.inner_text("#status")
+    assert "photo for face A" in page.inner_text("#status")
     assert page.inner_text("#message-b") == ""
     assert page.inner_html(".parent-b") == second
     np.testing.assert_array_equal(drawn(page), before)

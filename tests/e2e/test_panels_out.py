@@ -189,10 +189,26 @@ def test_the_picture_is_saved_in_three_formats(visit, tmp_path):
     rested(page)
     for kind, ending in (("PNG", "png"), ("WEBP", "webp"), ("JPEG", "jpg")):
         name, content = saved(page, f"[data-extension={ending}]", tmp_path)
-        assert name == f"facemix-sample-2-30-sample-5-70.{ending}"
+        assert name == f"facemix-70.{ending}"
         with Image.open(BytesIO(content)) as image:
             assert (image.format, image.size) == (kind, (128, 128))
         says(page, f"Saved as {name}")
+
+
+def test_a_file_is_named_after_what_the_face_is_put_onto(visit, photos, tmp_path):
+    page = visit()
+    mix_two(page, photos)
+    rested(page)
+    show(page, "save")
+    found = []
+    for value in page.locator("#onto option").evaluate_all("options => options.map(({ value }) => value)"):
+        page.select_option("#onto", value)
+        names = {saved(page, button, tmp_path)[0] for button in ("#download", "[data-format=png]")}
+        assert len(names) == 1
+        found += names
+        says(page, f"Saved as {found[-1]}")
+    endings = ["", "-onto-a", "-onto-a-blurred", "-onto-b", "-onto-b-blurred", "-onto-plain"]
+    assert found == [f"facemix-50{ending}.png" for ending in endings]
 
 
 def test_the_picture_and_the_lines_are_copied(visit):

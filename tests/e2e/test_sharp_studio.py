@@ -6,7 +6,7 @@ from io import BytesIO
 import cv2
 import numpy as np
 import pytest
-from browsing import canvas, difference, drawn, found, mix_samples, mix_two, overflow, rested, until
+from browsing import canvas, difference, drawn, found, mix_samples, mix_two, overflow, painted, rested, until
 from files import jpeg, png
 from in_panels import body_of, pixels, same_pixels, show
 from PIL import Image
@@ -89,6 +89,13 @@ def until_held(page, held) -> None:
         page.wait_for_timeout(50)
 
 
+def faded(page) -> None:
+    """Waits until the picture of before has gone."""
+    page.wait_for_timeout(300)
+    until(page, "document.getElementById('before').hidden")
+    painted(page)
+
+
 def let_go(page, held) -> None:
     for route in held:
         route.continue_()
@@ -125,7 +132,7 @@ def test_the_sharp_picture_takes_the_soft_ones_place_when_the_slider_rests(visit
     assert page.is_hidden("#drawn-as")
     let_go(page, held)
     sharp(page)
-    page.wait_for_timeout(300)
+    faded(page)
     assert page.is_hidden("#before")
     assert 150 in page.evaluate("window.fades")
     keen = drawn(page)
@@ -177,7 +184,7 @@ def test_without_detail_the_picture_is_the_models_own(visit, client, large, crop
     until(page, OWN)
     assert page.get_attribute("#detail-slider", "aria-valuetext") == "0 %"
     assert "the model's own" in page.inner_text("#detail-text")
-    page.wait_for_timeout(300)
+    faded(page)
     assert edges(drawn(page)) < 0.8 * edges(keen)
     own = downloaded(page)
     assert own.shape == (crop_size, crop_size, 3)
@@ -221,7 +228,7 @@ def test_hair_is_kept_whole_and_follows_its_parent(visit, client, large):
     until(page, "document.querySelector('.history-row [aria-current]').title === 'Hair: B'")
     rested(page)
     sharp(page)
-    page.wait_for_timeout(300)
+    faded(page)
     assert asked[-1]["keep"] == {"hair": 1}
     same_sharp(drawn(page), made(client, large, keep="hair=b"))
     assert difference(drawn(page), mixed_hair) > 1
