@@ -165,8 +165,13 @@ PLAY = """async ([data, fps, wanted]) => {
   const shots = [];
   for (const frame of wanted) {
     await new Promise((done) => { video.onseeked = done; video.currentTime = (frame + 0.5) / fps; });
-    context.drawImage(video, 0, 0);
+    // Once it has sought, a busy browser may have no frame to draw for a while: nothing is drawn then.
+    for (let tries = 0; tries < 500 && context.getImageData(0, 0, 1, 1).data[3] === 0; tries += 1) {
+      await new Promise((done) => setTimeout(done, 20));
+      context.drawImage(video, 0, 0);
+    }
     shots.push(canvas.toDataURL("image/png"));
+    context.clearRect(0, 0, canvas.width, canvas.height);
   }
   video.currentTime = 0;
   const end = new Promise((done) => { video.onended = () => done(video.currentTime); });
