@@ -57,6 +57,11 @@ def _rebuilt(
     return kind(message, hint=hint, where=where, **details)
 
 
+def located(where: str | None, message: str) -> str:
+    """`message` behind the place that it is about, unless it begins with that place itself."""
+    return f"{where}: {message}" if where and not message.startswith((f"{where} ", f"{where}: ")) else message
+
+
 # --- uploads -----------------------------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from facemix import errors
-from facemix.errors import FaceError, FacemixError, FaceNotFound, ImageError, ModelError, RequestInvalid
+from facemix.errors import FaceError, FacemixError, FaceNotFound, ImageError, ModelError, RequestInvalid, located
 
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, FacemixError)]
 
@@ -49,3 +49,17 @@ def test_the_place_is_named_by_the_deepest_layer_that_knows_it():
 def test_an_error_without_a_remedy_is_a_mistake():
     with pytest.raises(TypeError, match="hint"):
         FaceNotFound("no face")
+
+
+@pytest.mark.parametrize(
+    ("where", "message", "said"),
+    [
+        (None, "it is empty", "it is empty"),
+        ("weight", "it is 2", "weight: it is 2"),
+        ("weight", "weights sum to 0", "weight: weights sum to 0"),
+        ("weight", "weight is 2; it has to be at most 1", "weight is 2; it has to be at most 1"),
+        ("weight", "weight: a number is missing", "weight: a number is missing"),
+    ],
+)
+def test_a_place_is_named_once(where, message, said):
+    assert located(where, message) == said

@@ -33,7 +33,7 @@ from facemix.cli import (
     training,
     verify,
 )
-from facemix.errors import ConfigError, FacemixError
+from facemix.errors import ConfigError, FacemixError, located
 from facemix.settings import load_settings
 
 app = typer.Typer(
@@ -55,8 +55,7 @@ def main() -> NoReturn:
     try:
         status = app(standalone_mode=False)
     except FacemixError as error:
-        place = f"{error.where}: " if error.where else ""
-        _complain(f"{place}{error.message}", error.hint)
+        _complain(located(error.where, error.message), error.hint)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

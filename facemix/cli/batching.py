@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from facemix.cli.files import make_folder
-from facemix.errors import BatchIncomplete, RequestInvalid
+from facemix.errors import BatchIncomplete, RequestInvalid, located
 from facemix.progress import progress_bar
 
 MOST_NAMED = 20  # files in a note
@@ -40,8 +40,8 @@ def batch(
         mixer.close()
     for item in summary.failures:
         problem = item["problem"]
-        place = f"{problem['where']}: " if problem["where"] else ""
-        print(f"row {item['number']} ({item['name']}): {place}{problem['detail']} ({problem['hint']})", file=sys.stderr)
+        said = located(problem["where"], problem["detail"])
+        print(f"row {item['number']} ({item['name']}): {said} ({problem['hint']})", file=sys.stderr)
     if summary.strays:
         named, rest = ", ".join(summary.strays[:MOST_NAMED]), len(summary.strays) - MOST_NAMED
         print(

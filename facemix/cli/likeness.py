@@ -52,7 +52,7 @@ class Likeness:
 
         Raises:
             Held: they resemble somebody. It does not say whom.
-            ResultWithheld: a reviewer has rejected just this.
+            ResultWithheld: a reviewer has rejected just this, or one of its frames.
             StorageUnavailable: nobody can tell.
         """
         if self._guard is None or self._verdicts is None:
@@ -60,14 +60,12 @@ class Likeness:
         from facemix.web.judging import hash_of
         from facemix.web.rejections import withheld
 
-        found = self._guard.matches(frames, path=path)
-        if not found:
-            return
-        whole = whole or hash_of([recipe.hash for recipe in recipes])
-        decided = {self._verdicts.verdict(whole, trigger="guard", subject=one.id) for one in found}
-        if "rejected" in decided:
+        hashes = [recipe.hash for recipe in recipes]
+        whole = whole or hash_of(hashes)
+        if self._verdicts.rejected({whole, *hashes}):  # whatever for, and whomever it resembles now
             raise withheld()
-        if decided != {"approved"}:
+        found = self._guard.matches(frames, path=path)
+        if not all(self._verdicts.verdict(whole, trigger="guard", subject=one.id) == "approved" for one in found):
             raise Held(
                 "the result resembles a protected person: a server would hold it until a person has looked at it",
                 hint="mix other faces, or in other shares; or make it on the server of this data folder, where a "

@@ -152,7 +152,7 @@ def animate(
     from facemix.cli.marking import release_for_files
     from facemix.imaging.animate import encode_animation
     from facemix.serving.held_cuts import HeldCuts
-    from facemix.web.animations import CHUNK, animation_input, at_the_size_of, film_through, specs_of, stops_of
+    from facemix.web.animations import animation_input, at_the_size_of, chunks, film_through, specs_of, stops_of
     from facemix.web.schemas_jobs import AnimationBody
 
     media_type = _film_type(output)
@@ -197,8 +197,8 @@ def animate(
     mixer.hold_cuts(held, parents, made.parents, film.specs)
 
     def drawn() -> Iterator[np.ndarray]:
-        for start in range(0, len(film.specs), CHUNK):
-            lot = mixer.frames(film.parents, film.specs[start : start + CHUNK])
+        for specs in chunks(film.specs):  # as the server, which looks at some frames of each lot
+            lot = mixer.frames(film.parents, specs)
             likeness.check(lot.frames, lot.recipes, whole=film.whole, path=True)
             yield from release.mark(lot.frames, film.recipe)
 

@@ -44,8 +44,9 @@ class ApiError(Exception):
         request_id: str | None = None,
         retry_after: float | None = None,
     ) -> None:
-        place = f"{where}: " if where else ""
-        super().__init__(f"{place}{detail} (hint: {hint})" if hint else f"{place}{detail}")
+        named = where is None or detail.startswith((f"{where} ", f"{where}: "))  # by the detail itself
+        said = detail if named else f"{where}: {detail}"
+        super().__init__(f"{said} (hint: {hint})" if hint else said)
         self.status, self.code, self.title, self.detail = status, code, title, detail
         self.hint, self.where, self.request_id, self.retry_after = hint, where, request_id, retry_after
 

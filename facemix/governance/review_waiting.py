@@ -16,6 +16,7 @@ from facemix.governance.review_table import ReviewTable
 from facemix.storage.governance_tables import protected, reviews
 
 COLLECTED = timedelta(minutes=10)  # how long a picture stays after it was first fetched: a download may break off
+UNSEEN = timedelta(minutes=1)  # the guard looks at the gallery now and then, and before a review is put
 
 
 class Waiting(ReviewTable):
@@ -80,6 +81,6 @@ def _why_not(review: Review) -> str:
 
 
 def _is_outdated(connection: Connection, review: Review) -> bool:
-    """Whether somebody was put under protection since the picture was drawn."""
+    """Whether somebody was put under protection since the picture was compared."""
     last = connection.execute(select(func.max(protected.c.created_at))).scalar_one()
-    return review.trigger != "report" and last is not None and last > review.created_at
+    return review.trigger != "report" and last is not None and last > review.created_at - UNSEEN

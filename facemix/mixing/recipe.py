@@ -27,7 +27,7 @@ from pydantic import (
     model_validator,
 )
 
-from facemix.errors import RecipeInvalid
+from facemix.errors import RecipeInvalid, located
 from facemix.mixing.latents import LATENT_PATTERN, MOST_LATENT_CHARACTERS, pack_latent
 from facemix.mixing.misfits import sentence
 from facemix.mixing.reading import errors_of, place
@@ -364,7 +364,7 @@ class Recipe(Edits):
         try:
             self.check_parents(len(self.parents))
         except RecipeInvalid as error:
-            raise ValueError(f"{error.where}: {error.message}") from error
+            raise ValueError(located(error.where, error.message)) from error
         return self
 
     @property

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from facemix.governance.review import Reviews
+from facemix.mixing.recipe import Recipe
 from facemix.settings import load_settings
 from facemix.storage.engine import DATABASE_FILE
 from facemix.web.judging import hash_of
@@ -138,6 +139,23 @@ def test_what_a_reviewer_has_decided_holds_here(run, tmp_path, enrolled, embedde
     status, _, err = run("mix", *PAIR, *steps, "-o", target)
     assert status == 11
     assert "a person has looked at this result before" in err
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("trigger", ["margin", "guard"])
+def test_what_a_reviewer_has_rejected_is_not_written_whomever_it_resembles(run, tmp_path, enrolled, embedder, trigger):
+    embedder.strange = staticmethod(lambda call: True)
+    target = tmp_path / "o.png"
+    status, _, _ = run("mix", *PAIR, "-o", target, "--recipe", tmp_path / "recipe.json")
+    assert status == 0
+    target.unlink()
+    recipe = Recipe.from_json((tmp_path / "recipe.json").read_text())
+    with open_database(load_settings()) as database:
+        reviews = Reviews.open(load_settings(), database)
+        subject = "somebody-else-xx" if trigger == "guard" else None
+        held, _ = reviews.hold("r-1", trigger, "near", recipe_hash=hash_of([recipe.hash]), subject=subject)
+        reviews.reject(held.id, held.version, actor="r", reason="degrading")
+    assert run("mix", *PAIR, "-o", target)[0] == 11
     assert not target.exists()
 
 
