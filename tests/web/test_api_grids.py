@@ -219,7 +219,7 @@ def test_every_cell_is_the_mix_of_its_recipe_by_the_model(tmp_path):
                 again = drawn_again(client, cell["recipe"], **photos).astype(int)
                 # The latents are equal bit for bit, but a convolution over many pictures may add up in another order.
                 difference = abs(again - cells[cell["row"], cell["column"]])
-                assert difference.max() <= 1
+                assert difference.max() <= 2
                 assert (difference > 0).mean() < 0.01
 
 
