@@ -35,6 +35,7 @@ T = TypeVar("T")
 
 # A small file can unfold into hundreds of megabytes; only so many are unfolded at once in one process, the others wait.
 DECODERS = 2
+STUCK_SECONDS = 1.0  # a thread that has something to write to a living process is done long before
 BREAKS = 5  # in a row, from which the processes count as ill
 
 
@@ -111,6 +112,7 @@ class ProcessLookers:
         self._limits, self._runner, self._processes = limits, runner, processes
         self._closed = False
         self._breaks = 0  # in a row
+        self._gone: ProcessPoolExecutor | None = None  # the last one that was let go of
         self._executor = self._start()
         # Each waits for the others, so none of them does the part of two.
         self._starting = [self._executor.submit(meet) for _ in range(processes)]
@@ -183,7 +185,9 @@ class ProcessLookers:
         )
 
     def _replace(self, broken: ProcessPoolExecutor) -> None:
-        _let_go(broken)
+        if self._gone is not broken:
+            self._gone = broken
+            _let_go(broken)
         if self._executor is broken and not self._closed:  # else another request has seen it first
             self._breaks += 1
             self._executor = self._start()
@@ -218,6 +222,16 @@ def _let_go(broken: ProcessPoolExecutor) -> None:
     rest, and the interpreter at its end waits for the pool (CPython gh-94777; the Python of Debian 12 has it). With
     nobody left to read, writing fails and the wait ends."""
     queue = getattr(broken, "_call_queue", None)
-    if queue is not None:
-        with suppress(OSError):
-            queue._reader.close()
+    feeder = getattr(queue, "_thread", None)
+    if feeder is None:
+        return
+
+    def unblock() -> None:
+        # A thread that is not stuck closes that end itself. Closed twice at once, the number would by then be that of a
+        # pipe of the pool that takes its place.
+        feeder.join(STUCK_SECONDS)
+        if feeder.is_alive():
+            with suppress(OSError):
+                queue._reader.close()
+
+    threading.Thread(target=unblock, name="let go", daemon=True).start()

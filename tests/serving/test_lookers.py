@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -235,6 +236,24 @@ def test_a_pool_that_dies_while_a_photo_is_written_to_it_leaves_no_thread_behind
 
 def _die(*_):
     os._exit(9)
+
+
+@pytest.mark.parametrize("stuck", [False, True])
+def test_of_a_pool_that_died_an_end_is_closed_only_where_nobody_else_does(monkeypatch, stuck):
+    monkeypatch.setattr(module, "STUCK_SECONDS", 0.05)
+    free, closed = threading.Event(), threading.Event()
+    feeder = threading.Thread(target=free.wait)
+    feeder.start()
+    if not stuck:
+        free.set()
+        feeder.join()
+    queue = SimpleNamespace(_thread=feeder, _reader=SimpleNamespace(close=closed.set))
+    module._let_go(SimpleNamespace(_call_queue=queue))
+    for thread in threading.enumerate():
+        if thread.name == "let go":
+            thread.join()
+    free.set()
+    assert closed.is_set() == stuck
 
 
 def test_processes_that_keep_dying_are_an_illness(apart, monkeypatch):
